@@ -1,0 +1,53 @@
+//! The configuration that all AWS clients of a process share: one connector, one TLS stack, bounded waits and retries.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// Bounds of every AWS call. The invocation's own deadline is put around the whole of its work, apart from these.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Until the TCP and TLS connection stands.
+    pub connect: Duration,
+    /// One attempt.
+    pub attempt: Duration,
+    /// All attempts and the waits between them.
+    pub operation: Duration,
+    /// Attempts in all, the first included.
+    pub attempts_max: u32,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            attempt: Duration::from_secs(3),
+            operation: Duration::from_secs(8),
+            attempts_max: 3,
+        }
+    }
+}
+
+/// Region, credentials and endpoints from the usual variables and files; one HTTPS connector (rustls on ring) for all
+/// clients made from it.
+pub async fn load(limits: CallLimits) -> SdkConfig {
+    let http_client = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        .retry_config(RetryConfig::standard().with_max_attempts(limits.attempts_max))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(limits.connect)
+                .operation_attempt_timeout(limits.attempt)
+                .operation_timeout(limits.operation)
+                .build(),
+        )
+        .load()
+        .await
+}

@@ -1,0 +1,4 @@
+//! What Cutover decides, and nothing that it does: no I/O, no clock, no environment, no randomness.
+
+pub mod payment;
+pub mod switch;
