@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -32,9 +33,31 @@ impl Default for CallLimits {
     }
 }
 
-/// Region, credentials and endpoints from the usual variables and files; one HTTPS connector (rustls on ring) for all
-/// clients made from it.
-pub async fn load(limits: CallLimits) -> SdkConfig {
+/// The configuration that clients are made from, for crates that name no AWS crate themselves.
+pub type SharedConfig = SdkConfig;
+
+/// Region, credentials and endpoints from the usual variables and files.
+pub async fn load(limits: CallLimits) -> SharedConfig {
+    loader(limits).load().await
+}
+
+/// As [`load`], for an emulator at `endpoint`: nothing comes from variables or files.
+pub async fn load_local(
+    limits: CallLimits,
+    endpoint: &str,
+    region: &str,
+    credentials: Credentials,
+) -> SharedConfig {
+    loader(limits)
+        .endpoint_url(endpoint)
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+/// One HTTPS connector (rustls on ring) for all clients that are made from the configuration.
+fn loader(limits: CallLimits) -> ConfigLoader {
     let http_client = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -48,6 +71,4 @@ pub async fn load(limits: CallLimits) -> SdkConfig {
                 .operation_timeout(limits.operation)
                 .build(),
         )
-        .load()
-        .await
 }

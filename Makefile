@@ -1,0 +1,74 @@
+# Cutover. `make help` lists the targets. Each works on a fresh Debian machine with Rust, Python 3 and apt: what else is
+# needed is installed here, once. As root, or with sudo.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+FUNCTIONS := payment-validation environment-switcher
+LAB_ARGS ?=
+
+.PHONY: help setup build run test check fmt package clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready run/.system-ready ## Install what the project needs (the other targets do it by themselves)
+
+# The stamp is younger than the list of packages, or pip looks again.
+$(VENV)/.ready: local-cloud/requirements.txt
+	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3.11 or newer' >&2; exit 1; }
+	@echo 'Python environment in $(VENV): the emulator and the template checks'
+	@python3 -m venv $(VENV) 2>/dev/null || { \
+	  echo 'installing python3-venv'; \
+	  $(SUDO) apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq python3-venv >/dev/null; \
+	  rm -rf $(VENV); python3 -m venv $(VENV); }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r local-cloud/requirements.txt
+	@touch $@
+
+run/.system-ready:
+	@mkdir -p run
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.95 or newer (https://rustup.rs)' >&2; exit 1; }
+	@missing=''; \
+	[ -x /usr/sbin/mariadbd ] && command -v mariadb-install-db >/dev/null || missing="$$missing mariadb-server"; \
+	command -v cc >/dev/null || missing="$$missing build-essential"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing$$missing"; \
+	  $(SUDO) apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+	@touch $@
+
+build: setup ## Build the functions and the command line
+	@cargo build --quiet $(addprefix -p ,$(FUNCTIONS)) -p cutover
+
+run: build ## Run the lab: two cutovers of live payments, on this machine (LAB_ARGS='--rate 100' and the like)
+	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug $(LAB_ARGS)
+
+check: setup ## Format, lints, template, Python
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(VENV)/bin/cfn-lint --include-checks I -- infra/template.yaml
+	$(PYTHON) -m compileall -q local-cloud/cutover_cloud
+
+test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests
+	cargo test --workspace --no-fail-fast
+	$(PYTHON) -m pytest -q local-cloud/tests
+
+fmt: ## Format the Rust code
+	cargo fmt --all
+
+package: setup ## Zip files for AWS, x86_64 (cargo-lambda and zig come from PyPI)
+	@[ -x $(VENV)/bin/cargo-lambda ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r infra/requirements-package.txt
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --output-format zip $(addprefix -p ,$(FUNCTIONS))
+	@ls -l $(addsuffix /bootstrap.zip,$(addprefix $(CARGO_TARGET_DIR)/lambda/,$(FUNCTIONS)))
+
+clean: ## Remove everything that was built, installed into the project, or left by a run
+	rm -rf $(CARGO_TARGET_DIR) $(VENV) run

@@ -1,0 +1,129 @@
+//! The local cloud: the emulator with the project's own launcher, on loopback.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aws_credential_types::Credentials;
+use cutover_aws::config::{self, CallLimits, SharedConfig};
+
+use super::LabError;
+use super::process::{Process, free_port};
+
+/// How long the emulator may take to answer after its start.
+const START_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to end before it is killed.
+const STOP_MAX: Duration = Duration::from_secs(8);
+/// The region that the local cloud stands for.
+pub const REGION: &str = "us-east-1";
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct Cloud {
+    process: Process,
+    endpoint: String,
+}
+
+/// How the emulator is started.
+#[derive(Debug, Clone)]
+pub struct CloudOptions {
+    /// The checkout: its `.venv` and its `local-cloud` are used.
+    pub project: PathBuf,
+    /// Where the emulator may write.
+    pub folder: PathBuf,
+    /// Seconds that stand for one minute of a schedule.
+    pub tick_seconds: u32,
+}
+
+impl Cloud {
+    /// Starts the emulator and waits until it answers.
+    pub async fn start(options: &CloudOptions) -> Result<Self, LabError> {
+        let python = options.project.join(".venv/bin/python");
+        if !python.exists() {
+            return Err(LabError::Setup {
+                what: format!("{} is missing", python.display()),
+                why: "`make setup` creates the Python environment".to_owned(),
+            });
+        }
+        let port = free_port().await?;
+        let args = [
+            "-m".to_owned(),
+            "cutover_cloud".to_owned(),
+            "--port".to_owned(),
+            port.to_string(),
+            "--run-dir".to_owned(),
+            options.folder.display().to_string(),
+            "--tick-seconds".to_owned(),
+            options.tick_seconds.to_string(),
+        ];
+        let path = options.project.join("local-cloud").display().to_string();
+        let log = options.folder.join("logs/cloud.log");
+        let process = Process::start("local cloud", &python, args, &[("PYTHONPATH", path)], &log)?;
+        let mut cloud = Self {
+            process,
+            endpoint: format!("http://127.0.0.1:{port}"),
+        };
+        cloud.wait_until_ready().await?;
+        Ok(cloud)
+    }
+
+    /// The endpoint of every service.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Configuration of clients with every right in the local cloud.
+    pub async fn config(&self) -> SharedConfig {
+        let limits = CallLimits {
+            attempt: Duration::from_mins(1),
+            operation: Duration::from_secs(70),
+            ..CallLimits::default()
+        };
+        config::load_local(limits, self.endpoint(), REGION, Self::credentials()).await
+    }
+
+    /// The emulator's root credentials. They open nothing else.
+    pub fn credentials() -> Credentials {
+        Credentials::new("test", "test", None, None, "the local cloud")
+    }
+
+    /// The URL of a REST API's stage.
+    pub fn stage_url(&self, api: &str, stage: &str) -> String {
+        format!("{}/_aws/execute-api/{api}/{stage}", self.endpoint)
+    }
+
+    /// Where the output of the functions is kept.
+    pub fn function_logs(folder: &Path) -> PathBuf {
+        folder.join("logs")
+    }
+
+    /// Ends the emulator, and with it every function process.
+    pub async fn stop(self) {
+        self.process.stop(STOP_MAX).await;
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), LabError> {
+        let started = Instant::now();
+        let url = format!("{}/_ministack/health", self.endpoint);
+        loop {
+            self.process.check_alive()?;
+            let answer = reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(2))
+                .build()
+                .map_err(|error| LabError::Unexpected(error.to_string()))?
+                .get(&url)
+                .send()
+                .await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if started.elapsed() > START_MAX {
+                return Err(LabError::Late {
+                    what: "the local cloud's start".to_owned(),
+                    waited: START_MAX,
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}

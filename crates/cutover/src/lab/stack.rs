@@ -1,0 +1,134 @@
+//! The bundled template, deployed as its users deploy it: a create, and later an update that brings green.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use cutover_aws::config::SharedConfig;
+use cutover_aws::evidence::Evidence;
+use cutover_aws::stack::Stacks;
+
+use super::LabError;
+use super::package::package;
+
+/// The environment's name, and the stack's.
+pub const ENVIRONMENT: &str = "dev-payment-lab00001";
+/// The bucket for zip files and templates.
+const CODE_BUCKET: &str = "code-dev-payment-lab00001";
+/// How long a stack operation may take.
+const OPERATION_MAX: Duration = Duration::from_mins(3);
+
+/// A release of the template that can be deployed.
+#[derive(Debug)]
+pub struct Release {
+    stacks: Stacks,
+    template_url: String,
+    parameters: BTreeMap<String, String>,
+}
+
+/// What the template's outputs name.
+#[derive(Debug, Clone)]
+pub struct Outputs(BTreeMap<String, String>);
+
+impl Outputs {
+    /// An output that the template promises.
+    pub fn get(&self, name: &str) -> Result<&str, LabError> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| LabError::Unexpected(format!("the stack has no output {name}")))
+    }
+}
+
+/// Where the databases are, as a function sees them.
+#[derive(Debug, Clone, Copy)]
+pub struct DatabasePorts {
+    /// Blue's port on the loopback interface.
+    pub blue: u16,
+    /// Green's.
+    pub green: u16,
+}
+
+impl Release {
+    /// Uploads the functions and the template, and prepares a first deployment of blue.
+    pub async fn upload(
+        config: &SharedConfig,
+        endpoint: &str,
+        project: &Path,
+        binaries: &Path,
+        ports: DatabasePorts,
+        tick_seconds: u32,
+    ) -> Result<Self, LabError> {
+        let files = Evidence::new(config);
+        files.create_bucket(CODE_BUCKET).await?;
+        let mut parameters = BTreeMap::from(
+            [
+                ("EnvironmentName", ENVIRONMENT.to_owned()),
+                ("CodeBucket", CODE_BUCKET.to_owned()),
+                ("DeployColor", "blue".to_owned()),
+                ("BlueRelease", "1".to_owned()),
+                ("DatabaseEngine", "mariadb".to_owned()),
+                ("DatabaseTls", "false".to_owned()),
+                ("BlueDatabaseHost", "127.0.0.1".to_owned()),
+                ("BlueDatabasePort", ports.blue.to_string()),
+                ("GreenDatabaseHost", "127.0.0.1".to_owned()),
+                ("GreenDatabasePort", ports.green.to_string()),
+                ("AlarmPeriodSeconds", "10".to_owned()),
+                ("TickSeconds", tick_seconds.to_string()),
+                ("PaymentTimeoutSeconds", "10".to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        for (parameter, function) in [
+            ("PaymentValidationKey", "payment-validation"),
+            ("EnvironmentSwitcherKey", "environment-switcher"),
+        ] {
+            let package = package(function, binaries)?;
+            files.put(CODE_BUCKET, &package.key, package.bytes).await?;
+            parameters.insert(parameter.to_owned(), package.key);
+        }
+        let template = std::fs::read(project.join("infra/template.yaml"))
+            .map_err(LabError::process("lab", "read infra/template.yaml"))?;
+        files.put(CODE_BUCKET, "template.yaml", template).await?;
+        Ok(Self {
+            stacks: Stacks::new(config),
+            template_url: format!("{endpoint}/{CODE_BUCKET}/template.yaml"),
+            parameters,
+        })
+    }
+
+    /// Creates the stack, with blue alone.
+    pub async fn deploy_blue(&self) -> Result<Outputs, LabError> {
+        self.deploy().await
+    }
+
+    /// Updates the stack: the function takes green's configuration, and the next version is published.
+    pub async fn deploy_green(&mut self, release: &str) -> Result<Outputs, LabError> {
+        for (name, value) in [
+            ("DeployColor", "green"),
+            ("GreenRelease", release),
+            ("MigrationPhase", "migration"),
+        ] {
+            self.parameters.insert(name.to_owned(), value.to_owned());
+        }
+        self.deploy().await
+    }
+
+    /// Deletes the stack.
+    pub async fn delete(&self) -> Result<(), LabError> {
+        Ok(self.stacks.delete(ENVIRONMENT, OPERATION_MAX).await?)
+    }
+
+    async fn deploy(&self) -> Result<Outputs, LabError> {
+        let outputs = self
+            .stacks
+            .deploy(
+                ENVIRONMENT,
+                &self.template_url,
+                &self.parameters,
+                OPERATION_MAX,
+            )
+            .await?;
+        Ok(Outputs(outputs))
+    }
+}
