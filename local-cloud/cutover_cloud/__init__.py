@@ -1,0 +1,1 @@
+"""The local cloud: MiniStack in one process, with what it lacks for Cutover added in-process."""

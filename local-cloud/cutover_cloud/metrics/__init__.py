@@ -1,0 +1,1 @@
+"""CloudWatch metrics: a bounded, ordered store, and metric math."""

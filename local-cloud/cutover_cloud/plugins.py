@@ -1,0 +1,18 @@
+"""Installs every bridge, in the order in which they build on each other."""
+
+from __future__ import annotations
+
+from cutover_cloud import alias_routing, function_log, gateway_errors
+from cutover_cloud.metrics import store
+from cutover_cloud.sandbox import executor
+from cutover_cloud.sandbox.executor import Executor
+from cutover_cloud.settings import Settings
+
+
+def install(settings: Settings) -> Executor:
+    """Replace what has to be replaced in MiniStack, before it serves its first request."""
+    store.install()
+    function_log.install(settings.function_log_dir)
+    alias_routing.install()
+    gateway_errors.install()
+    return executor.install(settings)

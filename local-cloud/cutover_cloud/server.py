@@ -1,0 +1,73 @@
+"""Serves MiniStack on loopback and ends cleanly, whatever its threads are waiting for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+import uvicorn
+import uvloop
+from ministack import app
+
+from cutover_cloud.sandbox.executor import Executor
+from cutover_cloud.settings import Settings
+
+log = logging.getLogger("cutover_cloud")
+
+# A connection is kept longer than any client idles, so that none is closed under a request.
+KEEP_ALIVE_SECONDS = 300
+
+
+def log_to_file(settings: Settings) -> None:
+    """Everything that the emulator logs goes to the run folder."""
+    handler = logging.FileHandler(settings.log_file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s [%(name)s] %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+def _uvicorn(settings: Settings) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(
+        app.app,
+        host="127.0.0.1",
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        backlog=1024,
+    ))
+
+
+async def _serve(settings: Settings, executor: Executor) -> int:
+    loop = asyncio.get_running_loop()
+    executor.bind(loop)
+    stop = asyncio.Event()
+    server = _uvicorn(settings)
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    # After uvicorn's own handlers, which would wait for every open request.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    executor.kill_all()
+    return 0 if stop.is_set() else 1
+
+
+def run(settings: Settings, executor: Executor) -> None:
+    """Serve until SIGTERM or SIGINT. Does not return."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_serve(settings, executor))
+        log.info("ended with %d", code)
+        logging.shutdown()
+        # Nothing is kept, and a thread that waits for a hung custom resource would hold up a normal exit.
+        os._exit(code)

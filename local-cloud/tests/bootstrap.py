@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""A function for the tests, told by each event what to do. Runs as `bootstrap` in an execution environment."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+RUNTIME = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+BASE = "/2018-06-01/runtime"
+
+
+def call(method, path, body=None):
+    RUNTIME.request(method, BASE + path, body)
+    response = RUNTIME.getresponse()
+    return response, response.read()
+
+
+def answer_cloudformation(event):
+    wanted = event["ResourceProperties"]
+    if wanted.get("Hang") == "true":
+        time.sleep(600)
+    failed = wanted.get("FailOn") == event["RequestType"]
+    answer = {
+        "Status": "FAILED" if failed else "SUCCESS",
+        "Reason": "told to fail",
+        "PhysicalResourceId": event.get("PhysicalResourceId", "custom-1"),
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "Data": {"Echo": wanted.get("Echo", ""), "RequestType": event["RequestType"]},
+    }
+    request = urllib.request.Request(event["ResponseURL"], json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT")
+    urllib.request.urlopen(request).read()
+
+
+def handle(event, headers):
+    if "ResponseURL" in event:
+        answer_cloudformation(event)
+        return {}
+    told = event
+    if isinstance(event.get("body"), str):
+        told = json.loads(event["body"])
+    for line in told.get("print", []):
+        print(line, flush=True)
+    if "sleep" in told:
+        time.sleep(told["sleep"])
+    if "child" in told:
+        subprocess.Popen(["sleep", "300"])
+    if told.get("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if told.get("fail"):
+        raise ValueError("told to fail")
+    result = {
+        "color": os.environ.get("COLOR"),
+        "version": os.environ["AWS_LAMBDA_FUNCTION_VERSION"],
+        "arn": headers["Lambda-Runtime-Invoked-Function-Arn"],
+        "pid": os.getpid(),
+        "environment": dict(os.environ) if told.get("environment") else None,
+        "code": open("marker").read() if os.path.exists("marker") else None,
+    }
+    if "requestContext" in event:
+        return {"statusCode": 201, "headers": {"X-Color": str(result["color"])}, "body": json.dumps(result)}
+    if event.get("source") or event.get("alarmData") or event.get("Records"):
+        print("EVENT " + json.dumps(event), flush=True)
+    return result
+
+
+if os.environ.get("INIT_FAILS"):
+    call("POST", "/init/error", json.dumps({"errorMessage": "told to fail at init", "errorType": "Test"}))
+    raise SystemExit(1)
+while True:
+    next_event, payload = call("GET", "/invocation/next")
+    request_id = next_event.headers["Lambda-Runtime-Aws-Request-Id"]
+    try:
+        call("POST", f"/invocation/{request_id}/response", json.dumps(handle(json.loads(payload), next_event.headers)))
+    except Exception as error:  # noqa: BLE001 - reported to the runtime as a real one does
+        call("POST", f"/invocation/{request_id}/error", json.dumps({"errorMessage": str(error), "errorType": "Test"}))
