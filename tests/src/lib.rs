@@ -1,1 +1,51 @@
-//! .
+//! What the end-to-end tests share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support"
+)]
+
+use std::path::{Path, PathBuf};
+
+use cutover::lab::journey::LabOptions;
+
+/// The checkout.
+///
+/// # Panics
+/// Never: the crate stands in a folder of the checkout.
+#[must_use]
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a parent folder")
+        .to_owned()
+}
+
+/// Where cargo puts the functions' binaries, which is where it put this test's.
+///
+/// # Panics
+/// If the test does not run from a target folder.
+#[must_use]
+pub fn binaries() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    test.ancestors()
+        .nth(2)
+        .expect("target/<profile>/deps/<test>")
+        .to_owned()
+}
+
+/// Options of a lab in a folder of its own.
+#[must_use]
+pub fn lab_options(folder: &Path, rate: u32) -> LabOptions {
+    std::fs::create_dir_all(folder.join("logs")).expect("a writable folder");
+    LabOptions {
+        project: project(),
+        binaries: binaries(),
+        folder: folder.to_owned(),
+        rate,
+        seed: 1,
+        tick_seconds: 3,
+    }
+}
