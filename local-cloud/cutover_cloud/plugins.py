@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cutover_cloud import alias_routing, function_log, gateway_errors
+from cutover_cloud import alias_routing, function_log, gateway_errors, schedules
+from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import store
 from cutover_cloud.sandbox import executor
 from cutover_cloud.sandbox.executor import Executor
@@ -13,6 +14,11 @@ def install(settings: Settings) -> Executor:
     """Replace what has to be replaced in MiniStack, before it serves its first request."""
     store.install()
     function_log.install(settings.function_log_dir)
+    engine.install()
+    notification.install()
+    api.install()
+    cloudformation.install()
+    schedules.install(settings)
     alias_routing.install()
     gateway_errors.install()
     return executor.install(settings)

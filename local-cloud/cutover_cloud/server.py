@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 from ministack import app
 
+from cutover_cloud.alarms import engine
 from cutover_cloud.sandbox.executor import Executor
 from cutover_cloud.settings import Settings
 
@@ -52,6 +53,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     stop = asyncio.Event()
     server = _uvicorn(settings)
     serving = asyncio.create_task(server.serve())
+    alarms = asyncio.create_task(engine.run())
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     # After uvicorn's own handlers, which would wait for every open request.
@@ -59,6 +61,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
         loop.add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    alarms.cancel()
     executor.kill_all()
     return 0 if stop.is_set() else 1
 
