@@ -1,20 +1,10 @@
 //! What the end-to-end tests share.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support"
-)]
 
 use std::path::{Path, PathBuf};
 
 use cutover::lab::journey::LabOptions;
 
 /// The checkout.
-///
-/// # Panics
-/// Never: the crate stands in a folder of the checkout.
 #[must_use]
 pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -24,9 +14,6 @@ pub fn project() -> PathBuf {
 }
 
 /// Where cargo puts the functions' binaries, which is where it put this test's.
-///
-/// # Panics
-/// If the test does not run from a target folder.
 #[must_use]
 pub fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");

@@ -30,6 +30,8 @@ pub struct Answer {
     pub replayed: bool,
     /// Seconds after which to try again, where the answer names them.
     pub retry_after: Option<Duration>,
+    /// The answer's media type.
+    pub content_type: Option<String>,
     /// The body, `null` where it is no JSON.
     pub body: Value,
 }
@@ -41,6 +43,7 @@ impl Answer {
             color: None,
             replayed: false,
             retry_after: None,
+            content_type: None,
             body: Value::Null,
         }
     }
@@ -77,25 +80,24 @@ impl PaymentClient {
 
     /// Sends one `POST /payment`.
     pub async fn pay(&self, key: Option<&str>, body: String) -> Answer {
-        match self.post("/payment", key, body).await {
+        match self.post("/payment", key, "application/json", body).await {
             Ok(answer) => answer,
             // Refused, reset or timed out: nobody answered, and the client can't know what happened.
             Err(_) => Answer::none(),
         }
     }
 
-    async fn post(
+    /// Sends one `POST` of any kind. A test's way in: [`PaymentClient::pay`] is a client's.
+    pub async fn post(
         &self,
         path: &str,
         key: Option<&str>,
+        content_type: &str,
         body: String,
     ) -> Result<Answer, reqwest::Error> {
         let url = format!("{}{path}", self.url);
-        let mut request = self
-            .http
-            .post(&url)
-            .header("content-type", "application/json");
-        for (name, value) in self.signature(&url, &body) {
+        let mut request = self.http.post(&url).header("content-type", content_type);
+        for (name, value) in self.signature(&url, content_type, &body) {
             request = request.header(name, value);
         }
         if let Some(key) = key {
@@ -113,12 +115,13 @@ impl PaymentClient {
             retry_after: header("retry-after")
                 .and_then(|seconds| seconds.parse().ok())
                 .map(Duration::from_secs),
+            content_type: header("content-type"),
             body: serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null),
         })
     }
 
     /// The headers of AWS Signature Version 4 for API Gateway's IAM authorization.
-    fn signature(&self, url: &str, body: &str) -> Vec<(String, String)> {
+    fn signature(&self, url: &str, content_type: &str, body: &str) -> Vec<(String, String)> {
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -130,7 +133,7 @@ impl PaymentClient {
         let request = SignableRequest::new(
             "POST",
             url,
-            [("content-type", "application/json")].into_iter(),
+            [("content-type", content_type)].into_iter(),
             SignableBody::Bytes(body.as_bytes()),
         );
         let (Ok(params), Ok(request)) = (params, request) else {

@@ -1,10 +1,12 @@
 //! The local cloud: the emulator with the project's own launcher, on loopback.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use cutover_aws::config::{self, CallLimits, SharedConfig};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::LabError;
 use super::process::{Process, free_port};
@@ -91,14 +93,30 @@ impl Cloud {
         format!("{}/_aws/execute-api/{api}/{stage}", self.endpoint)
     }
 
-    /// Where the output of the functions is kept.
-    pub fn function_logs(folder: &Path) -> PathBuf {
-        folder.join("logs")
+    /// The function processes that run at present, oldest first.
+    pub fn function_processes(&self) -> Vec<Pid> {
+        let Some(cloud) = self.process.id() else {
+            return Vec::new();
+        };
+        let mut children: Vec<i32> = std::fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid| is_function(*pid, cloud))
+            .collect();
+        children.sort_unstable();
+        children.into_iter().map(Pid::from_raw).collect()
     }
 
     /// Ends the emulator, and with it every function process.
     pub async fn stop(self) {
         self.process.stop(STOP_MAX).await;
+    }
+
+    /// Kills a function process, as the machine under it does when it dies: no signal handler runs.
+    pub fn kill_function(pid: Pid) -> Result<(), LabError> {
+        kill(pid, Signal::SIGKILL)
+            .map_err(|error| LabError::process("function", "kill it")(error.into()))
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), LabError> {
@@ -126,4 +144,16 @@ impl Cloud {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+/// Whether `pid` is a `bootstrap` that the emulator started.
+fn is_function(pid: i32, cloud: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // pid (comm) state ppid ...; the name may hold spaces, but no function's does.
+    let mut fields = stat.split(' ').skip(1);
+    let name = fields.next();
+    let parent = fields.nth(1);
+    name == Some("(bootstrap)") && parent.is_some_and(|parent| parent == cloud.to_string())
 }

@@ -15,7 +15,7 @@ use super::cloud::{Cloud, CloudOptions, REGION};
 use super::fault_proxy::FaultProxy;
 use super::ledgers::Ledgers;
 use super::load::{Ledger, Load};
-use super::stack::{DatabasePorts, ENVIRONMENT, Outputs, Release};
+use super::stack::{DatabasePorts, Outputs, Release};
 use super::telemetry::Telemetry;
 use super::{Color, LabError};
 
@@ -111,18 +111,23 @@ impl Lab {
         })
     }
 
+    /// A client of the REST API.
+    pub fn client(&self) -> Result<PaymentClient, LabError> {
+        let url = self.cloud.stage_url(
+            self.outputs.get("ApiId")?,
+            self.outputs.get("ApiStageName")?,
+        );
+        PaymentClient::new(url, Cloud::credentials(), REGION.to_owned())
+            .map_err(|error| LabError::Unexpected(format!("no HTTP client: {error}")))
+    }
+
     /// Payments to the REST API, at the lab's rate.
     pub fn start_load(
         &self,
         options: &LabOptions,
         telemetry: &Arc<Telemetry>,
     ) -> Result<Load, LabError> {
-        let url = self.cloud.stage_url(
-            self.outputs.get("ApiId")?,
-            self.outputs.get("ApiStageName")?,
-        );
-        let client = PaymentClient::new(url, Cloud::credentials(), REGION.to_owned())
-            .map_err(|error| LabError::Unexpected(format!("no HTTP client: {error}")))?;
+        let client = self.client()?;
         let cases = Cases::new(&format!("lab{}", options.seed), options.seed);
         Ok(Load::start(
             client,
@@ -170,6 +175,20 @@ impl Lab {
     pub async fn deploy_green(&mut self, release: &str) -> Result<(), LabError> {
         self.outputs = self.release.deploy_green(release).await?;
         Ok(())
+    }
+
+    /// A direct invocation of payment-validation, by its alias.
+    pub async fn invoke_payment(&self, payload: &Value) -> Result<Value, LabError> {
+        let function = self.outputs.get("PaymentValidationFunctionName")?;
+        Ok(self
+            .invoker
+            .invoke(&format!("{function}:live"), payload)
+            .await?)
+    }
+
+    /// Deletes the stack, with everything in it.
+    pub async fn delete_stack(&self) -> Result<(), LabError> {
+        self.release.delete().await
     }
 
     /// An operator's command to the switch.
@@ -307,6 +326,3 @@ async fn wait_for_weight(
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
-
-/// The stack's name, for those who look into the emulator.
-pub const STACK: &str = ENVIRONMENT;

@@ -97,6 +97,11 @@ impl Process {
         }
     }
 
+    /// The process's id, until it has been waited for.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     fn pid(&self) -> Option<Pid> {
         Some(Pid::from_raw(i32::try_from(self.child.id()?).ok()?))
     }
