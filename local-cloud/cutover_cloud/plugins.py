@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cutover_cloud import alias_routing, function_log, gateway_errors, schedules
+from cutover_cloud import alias_routing, declared_tables, function_log, gateway, rule_targets, schedules
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import store
 from cutover_cloud.sandbox import executor
@@ -20,5 +20,7 @@ def install(settings: Settings) -> Executor:
     cloudformation.install()
     schedules.install(settings)
     alias_routing.install()
-    gateway_errors.install()
+    declared_tables.install()
+    gateway.install()
+    rule_targets.install()
     return executor.install(settings)

@@ -61,6 +61,7 @@ def handle(event, headers):
         "arn": headers["Lambda-Runtime-Invoked-Function-Arn"],
         "pid": os.getpid(),
         "environment": dict(os.environ) if told.get("environment") else None,
+        "event_version": event.get("version"),
         "code": open("marker").read() if os.path.exists("marker") else None,
     }
     if "requestContext" in event:
