@@ -244,7 +244,7 @@ impl SwitchStateStore for World {
 
 #[async_trait]
 impl Notifier for World {
-    async fn notify(&self, entry: &Entry, _status: &str) -> Result<(), NotifyError> {
+    async fn notify(&self, entries: &[Entry], _status: &str) -> Result<(), NotifyError> {
         self.call("notifier.notify").await;
         let mut inner = self.inner();
         if inner.notifications_down {
@@ -253,7 +253,9 @@ impl Notifier for World {
                 source: "down".into(),
             });
         }
-        inner.published.push(entry.generation);
+        inner
+            .published
+            .extend(entries.iter().map(|entry| entry.generation));
         Ok(())
     }
 }

@@ -125,9 +125,9 @@ pub struct NotifyError {
     pub source: Source,
 }
 
-/// Tells someone of a transition.
+/// Tells someone of transitions.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Tells them. `status` is the answer to a status command, as JSON text.
-    async fn notify(&self, entry: &Entry, status: &str) -> Result<(), NotifyError>;
+    /// Tells them of `entries`, the oldest first. `status` is the answer to a status command after them, as JSON text.
+    async fn notify(&self, entries: &[Entry], status: &str) -> Result<(), NotifyError>;
 }
