@@ -47,7 +47,7 @@ run/.system-ready:
 	@touch $@
 
 build: setup ## Build the functions and the command line
-	@cargo build --quiet $(addprefix -p ,$(FUNCTIONS)) -p cutover
+	@cargo build --quiet --workspace --bins
 
 run: build ## Run the lab: two cutovers of live payments, on this machine (LAB_ARGS='--rate 100' and the like)
 	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug $(LAB_ARGS)

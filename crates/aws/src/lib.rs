@@ -1,6 +1,17 @@
 //! AWS behind Cutover's ports. The only crate that names `aws-sdk-*`: one file per port, a feature per service.
 
+#[cfg(feature = "cloudwatch")]
+pub mod alarms;
 pub mod config;
+pub mod failure;
+#[cfg(feature = "lambda")]
+pub mod lambda_alias;
+#[cfg(all(feature = "sns", feature = "ssm"))]
+pub mod notify;
+#[cfg(feature = "dynamodb")]
+pub mod switch_state;
+#[cfg(feature = "lambda")]
+pub mod validator_function;
 
 // For the operator's command line, the lab and the tests.
 #[cfg(feature = "operator")]

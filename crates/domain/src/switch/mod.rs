@@ -1,1 +1,25 @@
-//! The switch.
+//! The switch: which environment gets how much of the traffic, and what is done about it next.
+//!
+//! [`step()`] is the whole of it: a pure function of the stored [`State`], the time and what was observed. Production,
+//! the model checker and every simulation run the same function.
+
+mod commands;
+mod decision;
+mod environment;
+mod journal;
+mod observation;
+mod plan;
+mod resource;
+mod state;
+mod step;
+
+pub use decision::{Action, Decision, Evidence, Order, Refusal, Verb};
+pub use environment::{Environment, Versions, Weights};
+pub use journal::{BrokenChain, Entry, FIRST_HASH, verify};
+pub use observation::{
+    AlarmState, By, Command, GuardReading, Health, Observation, ResourceChange, RouterReading,
+    Seen, Start, Trigger, Validation,
+};
+pub use plan::{BAKE_SECONDS_MAX, PlanError, STEPS_MAX, Step, Strategy};
+pub use state::{Intent, LastDecision, Migration, OnDrift, Phase, Purpose, State};
+pub use step::step;

@@ -1,0 +1,106 @@
+//! What commands are answered with.
+
+use std::time::Duration;
+
+use cutover_domain::switch::{Entry, Environment, Phase, Seen, State, Weights};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::executor::Outcome;
+
+/// The answer to a command; with `error` if it was refused.
+#[must_use]
+pub fn status(outcome: &Outcome, now_ms: u64, tick: Duration) -> Value {
+    let state = &outcome.state;
+    let migration = state.migration.as_ref();
+    let verified: Map<String, Value> = outcome
+        .routers
+        .iter()
+        .map(|router| {
+            let weights = match &router.seen {
+                Seen::Split(split) => weights(*split),
+                Seen::Foreign(_) | Seen::Absent | Seen::Unreadable(_) => Value::Null,
+            };
+            (router.router.clone(), weights)
+        })
+        .collect();
+    let step = migration
+        .and_then(|m| m.step)
+        .map_or(0, |index| index.saturating_add(1));
+    let mut answer = json!({
+        "migrationId": migration.map(|m| m.id.as_str()),
+        "phase": state.phase,
+        "activeEnvironment": state.active,
+        "weights": weights(state.intended),
+        "verifiedWeights": verified,
+        "step": step,
+        "steps": migration.map_or(0, |m| m.steps.len()),
+        "generation": state.generation,
+        "nextActionAt": next_action_ms(state, now_ms, tick).map(rfc3339),
+        "decision": outcome.decision,
+    });
+    if let (Some(refusal), Value::Object(fields)) = (&outcome.refusal, &mut answer) {
+        fields.insert(
+            "error".to_owned(),
+            json!({"code": refusal.code, "message": refusal.message}),
+        );
+    }
+    answer
+}
+
+/// The answer to `history`: the status, and the entries, the oldest first.
+#[must_use]
+pub fn history(status: Value, entries: &[Entry]) -> Value {
+    let mut status = status;
+    if let Value::Object(fields) = &mut status {
+        fields.insert("entries".to_owned(), entries.iter().map(entry).collect());
+    }
+    status
+}
+
+/// One journal entry on the wire.
+#[must_use]
+pub fn entry(entry: &Entry) -> Value {
+    json!({
+        "generation": entry.generation,
+        "at": rfc3339(entry.at_ms),
+        "atMs": entry.at_ms,
+        "migrationId": entry.migration_id,
+        "trigger": entry.trigger,
+        "from": entry.from,
+        "to": entry.to,
+        "action": entry.action,
+        "why": entry.why,
+        "evidence": entry.evidence,
+        "previousHash": entry.previous_hash,
+        "hash": entry.hash,
+    })
+}
+
+/// When something happens next: the end of a bake, else the next tick where one has something to finish.
+fn next_action_ms(state: &State, now_ms: u64, tick: Duration) -> Option<u64> {
+    let tick_ms = u64::try_from(tick.as_millis()).unwrap_or(u64::MAX);
+    let next_tick_ms = now_ms.saturating_add(tick_ms);
+    let is_unfinished =
+        state.intent.is_some() || matches!(state.phase, Phase::Validating | Phase::RollingBack);
+    state
+        .due_at_ms()
+        .or_else(|| is_unfinished.then_some(next_tick_ms))
+}
+
+fn weights(weights: Weights) -> Value {
+    json!({
+        "blue": weights.of(Environment::Blue),
+        "green": weights.of(Environment::Green),
+    })
+}
+
+/// Milliseconds since the epoch as RFC 3339 in UTC; `null` beyond the year 9999.
+fn rfc3339(at_ms: u64) -> Option<String> {
+    let nanoseconds = i128::from(at_ms).checked_mul(1_000_000)?;
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
+        .ok()?
+        .format(&Rfc3339)
+        .ok()
+}

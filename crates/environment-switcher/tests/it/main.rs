@@ -1,0 +1,10 @@
+//! The function without AWS: the executor against a world in memory, and every sample event.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests"
+)]
+
+mod executor;

@@ -1,0 +1,268 @@
+//! A world in memory: one router, some alarms, a state store, with failures on request.
+//!
+//! `calls_left` ends an invocation between two calls: the next call and all later ones never return.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use cutover_domain::switch::{
+    AlarmState, Entry, Environment, GuardReading, Order, RouterReading, Seen, State, Validation,
+    Versions, Weights,
+};
+
+use super::{
+    AlarmReader, CommitError, Notifier, NotifyError, Router, RouterError, StoreError,
+    SwitchStateStore, Validator,
+};
+
+/// The name of the fake router.
+pub const ROUTER: &str = "fake:live";
+
+/// What is in the world.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a failure that a test may ask for"
+)]
+#[derive(Debug, Default)]
+pub struct Inner {
+    /// The router's entry, if there is one.
+    pub route: Option<Route>,
+    /// The alarms that exist.
+    pub alarms: BTreeMap<String, (AlarmState, bool)>,
+    /// Whether alarms can be read.
+    pub alarms_down: bool,
+    /// Whether the router can be read.
+    pub router_down: bool,
+    /// Whether the state can be loaded and stored.
+    pub store_down: bool,
+    /// Whether notifications fail.
+    pub notifications_down: bool,
+    /// What the validator says.
+    pub validation: Option<Validation>,
+    /// The stored state.
+    pub state: Option<State>,
+    /// The journal.
+    pub journal: Vec<Entry>,
+    /// What was published: generations.
+    pub published: Vec<u64>,
+    /// Every call, by name, in order.
+    pub calls: Vec<String>,
+    /// Calls that may still return before the process dies; `None` is no limit.
+    pub calls_left: Option<usize>,
+    /// Writes that fail with a changed revision, as if another writer had been faster.
+    pub races: u32,
+}
+
+/// The entry of the fake router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its weights.
+    pub weights: Weights,
+    /// Its default.
+    pub base: Environment,
+    /// Generation of its last write.
+    pub marker: Option<u64>,
+    /// Changes with each write.
+    pub revision: u64,
+}
+
+/// All fakes in one: clones share the same world.
+#[derive(Debug, Clone, Default)]
+pub struct World(Arc<Mutex<Inner>>);
+
+impl World {
+    /// A look at, or a hand in, the world.
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Someone else changes the router's weights.
+    pub fn tamper(&self, weights: Weights) {
+        if let Some(route) = &mut self.inner().route {
+            route.weights = weights;
+            route.revision += 1;
+        }
+    }
+
+    /// Sets an alarm, its actions enabled.
+    pub fn alarm(&self, name: &str, state: AlarmState) {
+        self.inner().alarms.insert(name.to_owned(), (state, true));
+    }
+
+    /// Notes a call; never returns once the process is dead.
+    async fn call(&self, name: &str) {
+        let is_dead = {
+            let mut inner = self.inner();
+            let is_dead = inner.calls_left == Some(0);
+            if !is_dead {
+                inner.calls_left = inner.calls_left.map(|left| left - 1);
+                inner.calls.push(name.to_owned());
+            }
+            is_dead
+        };
+        if is_dead {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Router for World {
+    fn name(&self) -> &str {
+        ROUTER
+    }
+
+    fn takes_versions(&self) -> bool {
+        true
+    }
+
+    async fn read(&self, _versions: &Versions) -> RouterReading {
+        self.call("router.read").await;
+        let inner = self.inner();
+        let route = inner.route.as_ref();
+        RouterReading {
+            router: ROUTER.to_owned(),
+            seen: match route {
+                _ if inner.router_down => Seen::Unreadable("down".to_owned()),
+                Some(route) => Seen::Split(route.weights),
+                None => Seen::Absent,
+            },
+            revision: route.map(|route| route.revision.to_string()),
+            marker: route.and_then(|route| route.marker),
+            base: route.map(|route| route.base),
+            takes_versions: true,
+        }
+    }
+
+    async fn write(&self, order: &Order, seen: &RouterReading) -> Result<(), RouterError> {
+        self.call("router.write").await;
+        let mut inner = self.inner();
+        let revision = inner.route.as_ref().map_or(0, |route| route.revision);
+        let expected = inner.route.as_ref().map(|route| route.revision.to_string());
+        if inner.races > 0 {
+            inner.races -= 1;
+            if let Some(route) = &mut inner.route {
+                route.revision += 1;
+            }
+        } else if expected == seen.revision {
+            inner.route = Some(Route {
+                weights: order.weights,
+                base: order.base,
+                marker: Some(order.generation),
+                revision: revision + 1,
+            });
+            return Ok(());
+        }
+        Err(RouterError::Changed {
+            router: ROUTER.to_owned(),
+        })
+    }
+
+    async fn remove(&self) -> Result<(), RouterError> {
+        self.call("router.remove").await;
+        self.inner().route = None;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AlarmReader for World {
+    async fn read(&self, names: &[String]) -> Vec<GuardReading> {
+        self.call("alarms.read").await;
+        let inner = self.inner();
+        names
+            .iter()
+            .map(|name| {
+                let (state, actions_enabled) = match inner.alarms.get(name) {
+                    _ if inner.alarms_down => (AlarmState::Unreadable, false),
+                    Some(alarm) => *alarm,
+                    None => (AlarmState::Missing, false),
+                };
+                GuardReading {
+                    name: name.clone(),
+                    state,
+                    actions_enabled,
+                    doubt: None,
+                }
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Validator for World {
+    async fn validate(&self) -> Validation {
+        self.call("validator.validate").await;
+        let answer = self.inner().validation.clone();
+        answer.unwrap_or(Validation::Passed)
+    }
+}
+
+#[async_trait]
+impl SwitchStateStore for World {
+    async fn load(&self) -> Result<Option<State>, StoreError> {
+        self.call("store.load").await;
+        let inner = self.inner();
+        if inner.store_down {
+            return Err(down("load"));
+        }
+        Ok(inner.state.clone())
+    }
+
+    async fn commit(&self, expected: u64, next: &State, entry: &Entry) -> Result<(), CommitError> {
+        self.call("store.commit").await;
+        let mut inner = self.inner();
+        if inner.store_down {
+            return Err(down("commit").into());
+        }
+        if inner.state.as_ref().map_or(0, |state| state.generation) != expected {
+            return Err(CommitError::Conflict);
+        }
+        inner.state = Some(next.clone());
+        inner.journal.push(entry.clone());
+        Ok(())
+    }
+
+    async fn history(
+        &self,
+        migration_id: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.call("store.history").await;
+        let inner = self.inner();
+        let entries: Vec<Entry> = inner
+            .journal
+            .iter()
+            .filter(|entry| migration_id.is_none() || entry.migration_id.as_deref() == migration_id)
+            .cloned()
+            .collect();
+        let surplus = entries.len().saturating_sub(limit);
+        Ok(entries.into_iter().skip(surplus).collect())
+    }
+}
+
+#[async_trait]
+impl Notifier for World {
+    async fn notify(&self, entries: &[Entry], _status: &str) -> Result<(), NotifyError> {
+        self.call("notifier.notify").await;
+        let mut inner = self.inner();
+        if inner.notifications_down {
+            return Err(NotifyError {
+                operation: "notify",
+                source: "down".into(),
+            });
+        }
+        inner
+            .published
+            .extend(entries.iter().map(|entry| entry.generation));
+        Ok(())
+    }
+}
+
+fn down(operation: &'static str) -> StoreError {
+    StoreError {
+        operation,
+        source: "down".into(),
+    }
+}
