@@ -102,3 +102,16 @@ def test_wrong_targets_are_refused_and_change_nothing(cloud: Cloud) -> None:
     refused(cloud, "InvalidParameterValueException", "wrong", blue, {blue: 0.1})
     refused(cloud, "ValidationException", "wrong", blue, {green: 1.1})
     assert cloud.client("lambda").get_alias(FunctionName="wrong", Name="live")["RevisionId"] == before
+
+
+def test_an_alias_is_drawn_from_only_to_invoke(cloud: Cloud) -> None:
+    blue, green = cloud.colors("looked-at")
+    lambda_ = cloud.client("lambda")
+    lambda_.create_alias(FunctionName="looked-at", Name="live", FunctionVersion=blue,
+                         RoutingConfig={"AdditionalVersionWeights": {green: 0.9}})
+    shown = {lambda_.get_function_configuration(FunctionName="looked-at", Qualifier="live")["Version"] for _ in range(20)}
+    assert shown == {blue}
+    for version in (blue, green):
+        for _ in range(10):
+            with pytest.raises(lambda_.exceptions.ResourceConflictException):
+                lambda_.delete_function(FunctionName="looked-at", Qualifier=version)
