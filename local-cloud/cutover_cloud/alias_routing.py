@@ -166,7 +166,12 @@ def install() -> None:
 
     def resolve_drawn(function_ref: str) -> Any:
         with choosing():
-            return resolve(function_ref)
+            func, config, name = resolve(function_ref)
+        qualifier = lambda_svc._resolve_name_and_qualifier(function_ref)[1]
+        if config is not None and qualifier:
+            # A function is told by which alias it was invoked, and its metrics are counted under it.
+            config = config | {"FunctionArn": f"{lambda_svc._func_arn(config['FunctionName'])}:{qualifier}"}
+        return func, config, name
 
     lambda_svc._invoke = invoke_drawn
     lambda_svc._get_func_record_for_ref = resolve_drawn

@@ -43,8 +43,11 @@ def test_invoke_splits_by_weight_and_names_the_version(cloud: Cloud, weighted: s
 
 def test_rest_api_splits_by_weight(cloud: Cloud, weighted: str) -> None:
     url = cloud.rest_api(weighted)
-    colors = Counter(post(url, {})[1]["color"] for _ in range(200))
-    assert 30 <= colors["green"] <= 90
+    before = sum(total(cloud, "weighted", version) for version in ("1", "2"))
+    answers = [post(url, {})[1] for _ in range(200)]
+    assert 30 <= Counter(answer["color"] for answer in answers)["green"] <= 90
+    assert {answer["arn"] for answer in answers} == {weighted}
+    assert sum(total(cloud, "weighted", version) for version in ("1", "2")) == before + 200
 
 
 def test_event_rule_splits_by_weight(cloud: Cloud, weighted: str) -> None:

@@ -129,3 +129,14 @@ def test_secret_and_parameter(cloud: Cloud, stack: dict[str, Any]) -> None:
     secret = json.loads(cloud.client("secretsmanager").get_secret_value(SecretId="stack-secret")["SecretString"])
     assert secret["username"] == "app" and len(secret["password"]) == 32
     assert cloud.client("ssm").get_parameter(Name="/stack/status")["Parameter"]["Value"] == "-"
+
+
+def test_silent_custom_resource_fails_when_its_time_is_up(cloud: Cloud) -> None:
+    arn = cloud.function("silent", timeout=30)
+    body = {"Resources": {"Hung": {"Type": "Custom::Hung", "Properties": {
+        "ServiceToken": arn, "ServiceTimeout": "2", "Hang": "true"}}}}
+    cloud.client("cloudformation").create_stack(StackName="silent", TemplateBody=json.dumps(body), OnFailure="DO_NOTHING")
+    started = time.monotonic()
+    status = eventually(lambda: [stack["StackStatus"] for stack in cloud.client("cloudformation").describe_stacks(
+        StackName="silent")["Stacks"] if stack["StackStatus"] == "CREATE_FAILED"])
+    assert status and time.monotonic() - started < 5
