@@ -6,8 +6,11 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
 
 from __future__ import annotations
 
+import contextvars
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response, new_uuid
@@ -19,16 +22,19 @@ Response = tuple[int, dict[str, str], bytes]
 ADDITIONAL_VERSIONS_MAX = 1
 
 
+# Whether a version is being chosen to run. Elsewhere an alias is only looked at, and must not answer by chance.
+_choosing: contextvars.ContextVar[bool] = contextvars.ContextVar("choosing", default=False)
+
+
 class WeightedAlias(dict[str, Any]):
     """An alias whose `FunctionVersion` is drawn anew each time that an invocation asks for it.
 
-    MiniStack resolves an alias by `alias.get("FunctionVersion")` on each of its ways of invoking, and shows one by
-    serializing the dict, which does not come through `get`.
+    MiniStack resolves an alias by `alias.get("FunctionVersion")` on each of its ways of invoking.
     """
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The version to run now, for `FunctionVersion`; the stored value for all else."""
-        if key == "FunctionVersion":
+        """The version to run now, for `FunctionVersion` of an invocation; the stored value for all else."""
+        if key == "FunctionVersion" and _choosing.get():
             drawn = random.random()
             for version, weight in self.weights().items():
                 drawn -= weight
@@ -40,6 +46,16 @@ class WeightedAlias(dict[str, Any]):
         """Additional versions and their share of invocations."""
         routing = super().get("RoutingConfig") or {}
         return {version: float(weight) for version, weight in (routing.get("AdditionalVersionWeights") or {}).items()}
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """An alias that is looked at in here is looked at to be invoked."""
+    token = _choosing.set(True)
+    try:
+        yield
+    finally:
+        _choosing.reset(token)
 
 
 def problem(function: dict[str, Any], function_arn: str, version: str, weights: dict[str, Any]) -> Response | None:
@@ -120,11 +136,23 @@ def update(func_name: str, alias_name: str, data: dict[str, Any]) -> Response:
     return json_response(dict(changed))
 
 
+def _delete_version(physical_id: str, _props: dict[str, Any]) -> None:
+    """AWS refuses to delete a version that an alias names, and so does its CloudFormation."""
+    name, version = physical_id.rsplit(":", 2)[1:]
+    function = lambda_svc._functions.get(name)
+    if function is None or version not in function["versions"]:
+        return
+    status, _headers, body = lambda_svc._delete_function(name, {}, version)
+    if status >= 400:
+        raise ValueError(json.loads(body).get("message", "The version cannot be deleted."))
+
+
 def install() -> None:
-    """Replace the alias calls, of the API and of CloudFormation, which calls the same two functions."""
+    """Replace the alias calls, of the API and of CloudFormation, and draw a version in the two ways of invoking."""
     lambda_svc._create_alias = create(lambda_svc._create_alias)
     lambda_svc._update_alias = lambda_svc._serialized_revision_update(alias=True)(update)
     declared = provisioners._lambda_alias_create
+    invoke, resolve = lambda_svc._invoke, lambda_svc._get_func_record_for_ref
 
     def declare(logical_id: str, props: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
         created = declared(logical_id, props, stack_name)
@@ -132,4 +160,21 @@ def install() -> None:
             _wrap_aliases(function)
         return created
 
-    provisioners._RESOURCE_HANDLERS["AWS::Lambda::Alias"]["create"] = declare
+    async def invoke_drawn(*arguments: Any, **options: Any) -> Any:
+        with choosing():
+            return await invoke(*arguments, **options)
+
+    def resolve_drawn(function_ref: str) -> Any:
+        with choosing():
+            func, config, name = resolve(function_ref)
+        qualifier = lambda_svc._resolve_name_and_qualifier(function_ref)[1]
+        if config is not None and qualifier:
+            # A function is told by which alias it was invoked, and its metrics are counted under it.
+            config = config | {"FunctionArn": f"{lambda_svc._func_arn(config['FunctionName'])}:{qualifier}"}
+        return func, config, name
+
+    lambda_svc._invoke = invoke_drawn
+    lambda_svc._get_func_record_for_ref = resolve_drawn
+    handlers = provisioners._RESOURCE_HANDLERS
+    handlers["AWS::Lambda::Alias"]["create"] = declare
+    handlers["AWS::Lambda::Version"]["delete"] = _delete_version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cutover_cloud import alias_routing, declared_tables, function_log, gateway, rule_targets, schedules
+from cutover_cloud import alias_routing, custom_resources, declared_tables, function_log, gateway, rule_targets, schedules
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import store
 from cutover_cloud.sandbox import executor
@@ -23,4 +23,5 @@ def install(settings: Settings) -> Executor:
     declared_tables.install()
     gateway.install()
     rule_targets.install()
+    custom_resources.install()
     return executor.install(settings)

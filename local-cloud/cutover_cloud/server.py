@@ -19,6 +19,7 @@ log = logging.getLogger("cutover_cloud")
 
 # A connection is kept longer than any client idles, so that none is closed under a request.
 KEEP_ALIVE_SECONDS = 300
+PARENT_SECONDS = 0.5
 
 
 def log_to_file(settings: Settings) -> None:
@@ -47,6 +48,13 @@ def _uvicorn(settings: Settings) -> uvicorn.Server:
     ))
 
 
+async def _parent_ended() -> None:
+    """Return once another process has become the parent."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_SECONDS)
+
+
 async def _serve(settings: Settings, executor: Executor) -> int:
     loop = asyncio.get_running_loop()
     executor.bind(loop)
@@ -59,11 +67,13 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     # After uvicorn's own handlers, which would wait for every open request.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    waiting = {serving, asyncio.create_task(stop.wait())}
+    if settings.with_parent:
+        waiting.add(asyncio.create_task(_parent_ended()))
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     alarms.cancel()
     executor.kill_all()
-    return 0 if stop.is_set() else 1
+    return 1 if serving.done() else 0
 
 
 def run(settings: Settings, executor: Executor) -> None:

@@ -18,6 +18,7 @@ class Settings:
     tick_seconds: float = ONE_MINUTE_SECONDS
     region: str = "us-east-1"
     sandboxes_max: int = 64
+    with_parent: bool = False
 
     @property
     def endpoint(self) -> str:
@@ -64,6 +65,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
     parser.add_argument("--region", default="us-east-1", help="region of requests that name none")
     parser.add_argument("--sandboxes-max", type=int, default=64,
                         help="concurrent execution environments of all functions together; more is throttled")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
     chosen = parser.parse_args(arguments)
     return Settings(
         port=chosen.port,
@@ -71,4 +73,5 @@ def parse(arguments: list[str] | None = None) -> Settings:
         tick_seconds=chosen.tick_seconds,
         region=chosen.region,
         sandboxes_max=chosen.sandboxes_max,
+        with_parent=chosen.with_parent,
     )

@@ -59,7 +59,7 @@ def eventually(check: Any, seconds: float = 10.0) -> Any:
 class Cloud:
     """A running emulator."""
 
-    def __init__(self, run_dir: Path, tick_seconds: float = 1.0) -> None:
+    def __init__(self, run_dir: Path, tick_seconds: float = 1.0, command: tuple[str, ...] = ()) -> None:
         self.port = free_port()
         self.run_dir = run_dir
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -67,8 +67,8 @@ class Cloud:
         # A hostile environment: nothing of it may reach the emulator or a function.
         inherited = os.environ | {"AUTH": "false", "GATEWAY_PORT": "1", "LEAKED": "secret", "PERSIST_STATE": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cutover_cloud", "--port", str(self.port), "--run-dir", str(run_dir),
-             "--tick-seconds", str(tick_seconds)],
+            [*command, sys.executable, "-m", "cutover_cloud", "--port", str(self.port), "--run-dir", str(run_dir),
+             "--tick-seconds", str(tick_seconds), "--with-parent"],
             cwd=LAUNCHER_DIR, env=inherited, start_new_session=True,
         )
         eventually(self.ready, 20)
@@ -76,6 +76,10 @@ class Cloud:
     def ready(self) -> bool:
         """Whether the readiness endpoint answers 200."""
         assert self.process.poll() is None, "the emulator ended"
+        return self.answers()
+
+    def answers(self) -> bool:
+        """The same, of an emulator that may have ended."""
         try:
             with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=2) as response:
                 return response.status == 200

@@ -43,8 +43,11 @@ def test_invoke_splits_by_weight_and_names_the_version(cloud: Cloud, weighted: s
 
 def test_rest_api_splits_by_weight(cloud: Cloud, weighted: str) -> None:
     url = cloud.rest_api(weighted)
-    colors = Counter(post(url, {})[1]["color"] for _ in range(200))
-    assert 30 <= colors["green"] <= 90
+    before = sum(total(cloud, "weighted", version) for version in ("1", "2"))
+    answers = [post(url, {})[1] for _ in range(200)]
+    assert 30 <= Counter(answer["color"] for answer in answers)["green"] <= 90
+    assert {answer["arn"] for answer in answers} == {weighted}
+    assert sum(total(cloud, "weighted", version) for version in ("1", "2")) == before + 200
 
 
 def test_event_rule_splits_by_weight(cloud: Cloud, weighted: str) -> None:
@@ -102,3 +105,16 @@ def test_wrong_targets_are_refused_and_change_nothing(cloud: Cloud) -> None:
     refused(cloud, "InvalidParameterValueException", "wrong", blue, {blue: 0.1})
     refused(cloud, "ValidationException", "wrong", blue, {green: 1.1})
     assert cloud.client("lambda").get_alias(FunctionName="wrong", Name="live")["RevisionId"] == before
+
+
+def test_an_alias_is_drawn_from_only_to_invoke(cloud: Cloud) -> None:
+    blue, green = cloud.colors("looked-at")
+    lambda_ = cloud.client("lambda")
+    lambda_.create_alias(FunctionName="looked-at", Name="live", FunctionVersion=blue,
+                         RoutingConfig={"AdditionalVersionWeights": {green: 0.9}})
+    shown = {lambda_.get_function_configuration(FunctionName="looked-at", Qualifier="live")["Version"] for _ in range(20)}
+    assert shown == {blue}
+    for version in (blue, green):
+        for _ in range(10):
+            with pytest.raises(lambda_.exceptions.ResourceConflictException):
+                lambda_.delete_function(FunctionName="looked-at", Qualifier=version)

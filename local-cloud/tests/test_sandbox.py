@@ -53,7 +53,7 @@ def test_warm_invocations_reuse_one_environment_and_are_fast(cloud: Cloud) -> No
 def test_burst_gets_an_environment_each(cloud: Cloud) -> None:
     cloud.function("burst", timeout=30)
     with ThreadPoolExecutor(30) as pool:
-        answers = list(pool.map(lambda _: cloud.invoke("burst", {"sleep": 3})[1], range(30)))
+        answers = list(pool.map(lambda _: cloud.invoke("burst", {"sleep": 6})[1], range(30)))
     assert len({answer["pid"] for answer in answers}) == 30
 
 
@@ -111,6 +111,16 @@ def test_killed_emulator_takes_its_functions_with_it(tmp_path: Path) -> None:
     os.kill(cloud.process.pid, 9)
     cloud.process.wait(5)
     eventually(lambda: not alive(pid), 3)
+
+
+def test_emulator_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    # The shell stays the emulator's parent: `wait` keeps it from replacing itself.
+    cloud = Cloud(tmp_path / "run", command=("sh", "-c", '"$@" & wait', "sh"))
+    cloud.function("left")
+    pid = cloud.invoke("left")[1]["pid"]
+    cloud.process.kill()
+    cloud.process.wait(5)
+    eventually(lambda: not alive(pid) and not cloud.answers(), 5)
 
 
 def test_nothing_is_written_outside_the_run_folder(cloud: Cloud) -> None:

@@ -59,8 +59,10 @@ def _query(entry: dict[str, Any]) -> dict[str, Any]:
 def detail(alarm: Alarm, previous: str, value: str, reason: str, now: float) -> dict[str, Any]:
     """The event's detail, and the `alarmData` of a Lambda action."""
     current = state(alarm, value, reason, now)
-    before = _last.get(alarm["AlarmArn"], {"value": previous, "reason": "Unchecked: Initial alarm creation",
-                                           "timestamp": stamp(now)})
+    before = _last.get(alarm["AlarmArn"])
+    # An alarm that was deleted and made again has another past.
+    if before is None or before["value"] != previous:
+        before = {"value": previous, "reason": "Unchecked: Initial alarm creation", "timestamp": stamp(now)}
     _last[alarm["AlarmArn"]] = current
     return {"alarmName": alarm["AlarmName"], "state": current, "previousState": before,
             "configuration": configuration(alarm)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from typing import Any
 
@@ -59,8 +60,9 @@ class Executor:
 
     def execute_blocking(self, func: dict[str, Any], event: Any) -> dict[str, Any]:
         """The same for MiniStack's worker threads (EventBridge, SNS, custom resources)."""
-        if self._loop is None:
-            raise RuntimeError("the executor is not bound to a loop")
+        if self._loop is None or threading.current_thread() is threading.main_thread():
+            # The function could never answer: its answer is read by the thread that would wait for it.
+            raise RuntimeError("a function cannot be waited for on the event loop")
         return asyncio.run_coroutine_threadsafe(self.execute(func, event), self._loop).result()
 
     def retire(self, name: str, qualifier: str | None = None, account: str | None = None,
