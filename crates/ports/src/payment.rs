@@ -80,9 +80,6 @@ pub trait SessionStore {
 
 /// The ledger of one color.
 pub trait Ledger {
-    /// Opens a connection if there is none, so that [`Ledger::post`] finds one. What fails here fails there again.
-    fn prepare(&self, budget: Duration) -> impl Future<Output = ()>;
-
     /// Writes the row of a claim, if `color` may write, and says what stands.
     ///
     /// Sending the same claim again is harmless: it answers with the row that is there.

@@ -1,6 +1,6 @@
 //! A payment, from the text of a request to what is stored and answered: every decision, and no effect.
 //!
-//! - reading: [`json`] (strict), [`request`] (typed, every [`finding`]), [`card`], [`money`], [`currency`], [`text`]
+//! - reading: [`json`] (strict), [`request`] (typed, every [`finding`]), [`order`] (with its key), [`card`], [`money`], [`currency`], [`text`]
 //! - identity: [`scope`] (whose payment, under which key), [`hash`] (keyed hashes, the fingerprint)
 //! - exactly once: [`session`] (the claim on a payment, and what an attempt may do with it)
 //! - after the ledger has spoken: [`settle`]
@@ -17,6 +17,7 @@ pub mod finding;
 pub mod hash;
 pub mod json;
 pub mod money;
+pub mod order;
 pub mod problem;
 pub mod receipt;
 pub mod record;
@@ -33,6 +34,7 @@ pub use finding::Finding;
 pub use hash::{Fingerprint, HashKey, KeyedHash};
 pub use json::Json;
 pub use money::Money;
+pub use order::Order;
 pub use problem::{Code, Effect, Problem};
 pub use receipt::Receipt;
 pub use request::{Payment, Request, Rules};
