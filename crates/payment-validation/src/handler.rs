@@ -139,10 +139,9 @@ where
             return Ok(validated(&order));
         }
         let owner = Uuid::new_v4().to_string();
-        let paid = self
-            .payments
-            .pay(order, owner, on.deadline, &mut seen.hops)
-            .await?;
+        // On the heap: the future of a payment is large, and everything that awaits it would be.
+        let paying = self.payments.pay(order, owner, on.deadline, &mut seen.hops);
+        let paid = Box::pin(paying).await?;
         seen.outcome = if paid.replayed { "replayed" } else { "paid" };
         seen.replayed = paid.replayed;
         seen.paid = !paid.replayed;
