@@ -1,8 +1,21 @@
 //! AWS behind Cutover's ports. The only crate that names `aws-sdk-*`: one file per port, a feature per service.
 
+pub mod config;
+
+// For payments.
+pub mod call;
+#[cfg(feature = "secretsmanager")]
+pub mod secrets;
+#[cfg(feature = "dynamodb")]
+mod session_item;
+#[cfg(feature = "dynamodb")]
+pub mod session_store;
+#[cfg(feature = "s3")]
+pub mod transaction_log;
+
+// For the switch.
 #[cfg(feature = "cloudwatch")]
 pub mod alarms;
-pub mod config;
 pub mod failure;
 #[cfg(feature = "lambda")]
 pub mod lambda_alias;

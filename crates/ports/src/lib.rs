@@ -1,4 +1,5 @@
 //! What the functions need of the world, in the domain's words: a trait per capability, its errors, and its fakes
 //! (feature `fakes`).
 
+pub mod payment;
 pub mod switch;

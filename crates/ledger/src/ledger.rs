@@ -1,0 +1,234 @@
+//! One kept connection, what is tried again, and what is known of the effect afterwards.
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use cutover_domain::payment::settle::Posting;
+use cutover_domain::payment::{Claim, Color};
+use cutover_ports::payment::{Applied, CallError, Ledger, Secrets, Source};
+use tokio::time::timeout;
+
+use crate::credentials::{Credentials, Engine};
+use crate::mysql::{self, MySql};
+
+/// Until a connection stands: TCP, TLS, login.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One attempt at a posting.
+const POST_TIMEOUT: Duration = Duration::from_secs(4);
+/// Attempts at one posting, whatever fails.
+const ATTEMPTS_MAX: u32 = 3;
+/// Wait before each further attempt.
+const WAIT: Duration = Duration::from_millis(50);
+/// A connection that lay idle for longer may have died while the sandbox was frozen: the other side hears nothing from it.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// After that a connection is made anew, so that a failover or a change of the address is followed.
+const LIFE_MAX: Duration = Duration::from_mins(2);
+
+const CONNECT: &str = "connect to ledger";
+const POST: &str = "post to ledger";
+
+/// Which database, and how it is reached.
+#[derive(Debug, Clone)]
+pub struct LedgerConfig {
+    /// ARN or name of the database secret.
+    pub secret_id: String,
+    /// `host` or `host:port` in place of what the secret says.
+    pub endpoint: Option<String>,
+    /// PEM file of the authorities that the server's certificate is verified by, in place of the built-in ones.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// A ledger in a SQL database, with one connection that is kept from invocation to invocation.
+pub struct SqlLedger<S> {
+    secrets: S,
+    config: LedgerConfig,
+    credentials: RefCell<Option<Credentials>>,
+    kept: RefCell<Option<Kept>>,
+    /// How many connections were opened, for tests and logs.
+    opened: Cell<u32>,
+}
+
+struct Kept {
+    connection: MySql,
+    born: SystemTime,
+    used: SystemTime,
+}
+
+impl Kept {
+    /// Wall time, not the monotonic clock: that may stand still while a sandbox is frozen.
+    fn is_fresh(&self, now: SystemTime) -> bool {
+        let within = |since: SystemTime, most| now.duration_since(since).is_ok_and(|d| d < most);
+        within(self.used, IDLE_MAX) && within(self.born, LIFE_MAX)
+    }
+}
+
+/// Why an attempt failed, and what that means for the next one.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) applied: Applied,
+    pub(crate) remedy: Remedy,
+    pub(crate) source: Source,
+}
+
+/// What may make the next attempt better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// The same connection will do: a deadlock, a lock that was not given in time.
+    Again,
+    /// A new connection: this one broke, or leads to a server that may not write.
+    Reconnect,
+    /// The secret has to be read again: the login was refused.
+    ReadSecret,
+    /// None: it would fail again.
+    None,
+}
+
+impl Failure {
+    pub(crate) fn new(applied: Applied, remedy: Remedy, source: impl Into<Source>) -> Self {
+        Self {
+            applied,
+            remedy,
+            source: source.into(),
+        }
+    }
+}
+
+impl<S: Secrets> SqlLedger<S> {
+    /// A ledger that connects when it is first used.
+    #[must_use]
+    pub fn new(secrets: S, config: LedgerConfig) -> Self {
+        Self {
+            secrets,
+            config,
+            credentials: RefCell::new(None),
+            kept: RefCell::new(None),
+            opened: Cell::new(0),
+        }
+    }
+
+    /// How many connections were opened so far.
+    #[must_use]
+    pub fn connections_opened(&self) -> u32 {
+        self.opened.get()
+    }
+
+    /// The kept connection if it is fresh, else a new one. While one is in use another caller gets its own.
+    async fn connection(&self, until: Instant) -> Result<Kept, Failure> {
+        let kept = self.kept.borrow_mut().take();
+        if let Some(kept) = kept.filter(|kept| kept.is_fresh(SystemTime::now())) {
+            return Ok(kept);
+        }
+        let limit = CONNECT_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
+        let connecting = async {
+            let credentials = self.credentials().await?;
+            self.connect(&credentials).await
+        };
+        let connection = timeout(limit, connecting)
+            .await
+            .map_err(|_| Failure::new(Applied::No, Remedy::Reconnect, "no connection in time"))??;
+        self.opened.set(self.opened.get().saturating_add(1));
+        let now = SystemTime::now();
+        Ok(Kept {
+            connection,
+            born: now,
+            used: now,
+        })
+    }
+
+    async fn connect(&self, credentials: &Credentials) -> Result<MySql, Failure> {
+        match credentials.engine {
+            Engine::Mysql | Engine::Mariadb => {
+                mysql::connect(credentials, self.config.ca_bundle.as_deref()).await
+            }
+            Engine::Postgres => Err(Failure::new(
+                Applied::No,
+                Remedy::None,
+                "the secret's engine is postgres, which is not supported yet",
+            )),
+        }
+    }
+
+    async fn credentials(&self) -> Result<Credentials, Failure> {
+        if let Some(known) = self.credentials.borrow().as_ref() {
+            return Ok(known.clone());
+        }
+        let refused = |source| Failure::new(Applied::No, Remedy::Reconnect, source);
+        let secret = self.secrets.get(&self.config.secret_id).await;
+        let secret = secret.map_err(|error| refused(Source::from(error)))?;
+        let credentials = Credentials::parse(&secret, self.config.endpoint.as_deref())
+            .map_err(|error| Failure::new(Applied::No, Remedy::None, error))?;
+        *self.credentials.borrow_mut() = Some(credentials.clone());
+        Ok(credentials)
+    }
+
+    fn keep(&self, mut kept: Kept) {
+        kept.used = SystemTime::now();
+        *self.kept.borrow_mut() = Some(kept);
+    }
+
+    async fn post_once(
+        &self,
+        claim: &Claim,
+        color: Color,
+        until: Instant,
+    ) -> Result<Posting, Failure> {
+        let mut kept = self.connection(until).await?;
+        let limit = POST_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
+        let posted = timeout(limit, kept.connection.post(claim, color))
+            .await
+            .unwrap_or_else(|_| {
+                let source = "no answer in time";
+                Err(Failure::new(Applied::Unknown, Remedy::Reconnect, source))
+            });
+        let broken = matches!(&posted, Err(failure) if failure.remedy == Remedy::Reconnect);
+        if !broken {
+            self.keep(kept);
+        }
+        posted
+    }
+}
+
+impl<S: Secrets> Ledger for SqlLedger<S> {
+    async fn post(
+        &self,
+        claim: &Claim,
+        color: Color,
+        budget: Duration,
+    ) -> Result<Posting, CallError> {
+        let until = Instant::now() + budget;
+        let mut applied = Applied::No;
+        let mut secret_read_again = false;
+        let mut attempt = 1;
+        loop {
+            let failure = match self.post_once(claim, color, until).await {
+                Ok(posting) => return Ok(posting),
+                Err(failure) => failure,
+            };
+            if failure.applied == Applied::Unknown {
+                applied = Applied::Unknown;
+            }
+            let hopeless = match failure.remedy {
+                Remedy::None => true,
+                Remedy::ReadSecret => std::mem::replace(&mut secret_read_again, true),
+                Remedy::Again | Remedy::Reconnect => false,
+            };
+            if failure.remedy == Remedy::ReadSecret {
+                *self.credentials.borrow_mut() = None;
+            }
+            if hopeless || attempt == ATTEMPTS_MAX || Instant::now() + WAIT >= until {
+                return Err(CallError {
+                    operation: if applied == Applied::No {
+                        CONNECT
+                    } else {
+                        POST
+                    },
+                    applied,
+                    source: failure.source,
+                });
+            }
+            tokio::time::sleep(WAIT).await;
+            attempt += 1;
+        }
+    }
+}

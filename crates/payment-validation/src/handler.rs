@@ -1,0 +1,309 @@
+//! One event: read, routed, answered, logged.
+
+use std::time::{Duration, Instant};
+
+use cutover_domain::payment::json::JsonError;
+use cutover_domain::payment::{CardSummary, Code, Json, Order, Problem, Rules, Timestamp};
+use cutover_lambda::run::InvocationError;
+use cutover_lambda::{EventLine, Function, Invocation, Unit, clock};
+use cutover_ports::payment::{CallError, Ledger, Secrets, SessionStore, TransactionLog};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::answer::Answer;
+use crate::event::{DirectCall, Event, HttpRequest, Transport};
+use crate::hops::{Hops, milliseconds};
+use crate::pay::{Failure, Paid, Payments};
+use crate::route::{self, Route};
+
+/// The function: what is built once.
+pub struct PaymentValidation<S, L, T, K> {
+    /// What makes payments.
+    pub payments: Payments<S, L, T, K>,
+    /// What an operator limits.
+    pub rules: Rules,
+    /// Largest body, in bytes.
+    pub body_bytes_max: usize,
+}
+
+/// What is known of an event, for its log line.
+#[derive(Default)]
+struct Seen {
+    route: &'static str,
+    outcome: &'static str,
+    code: Option<&'static str>,
+    effect: Option<&'static str>,
+    cause: Option<Box<CallError>>,
+    paid: bool,
+    replayed: bool,
+    hops: Hops,
+}
+
+impl Seen {
+    fn failed(&mut self, failure: Failure, request_id: &str) -> Answer {
+        let problem = failure.problem;
+        self.outcome = if problem.code.status() < 500 {
+            "refused"
+        } else {
+            "failed"
+        };
+        self.code = Some(problem.code.as_str());
+        self.effect = Some(problem.effect.as_str());
+        self.cause = failure.cause;
+        Answer::problem(&problem, request_id)
+    }
+}
+
+/// What came with a payment's body.
+struct With<'a> {
+    idempotency_key: Option<&'a str>,
+    caller: Option<&'a str>,
+}
+
+impl<S, L, T, K> PaymentValidation<S, L, T, K>
+where
+    S: SessionStore,
+    L: Ledger,
+    T: TransactionLog,
+    K: Secrets,
+{
+    async fn http(&self, request: HttpRequest, on: &Invocation, seen: &mut Seen) -> Answer {
+        let answered = match route::of(&request.method, &request.path) {
+            Ok(Route::Health) => {
+                seen.route = "health";
+                Ok(self.health(on))
+            }
+            Ok(route) => {
+                seen.route = route.as_str();
+                self.http_body(route, &request, on, seen).await
+            }
+            Err(problem) => Err(problem.into()),
+        };
+        answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id))
+    }
+
+    async fn http_body(
+        &self,
+        route: Route,
+        request: &HttpRequest,
+        on: &Invocation,
+        seen: &mut Seen,
+    ) -> Result<Answer, Failure> {
+        route::content_type(request.header("content-type"))?;
+        let body = request
+            .body
+            .as_ref()
+            .ok_or_else(|| Problem::new(Code::MalformedJson, "The body is not valid Base64."))?;
+        self.fits(body.len())?;
+        let json = Json::parse(body).map_err(json_problem)?;
+        let with = With {
+            idempotency_key: route::single_key(request.header("idempotency-key"))?,
+            caller: request.caller.as_deref(),
+        };
+        self.payment(route, &json, &with, on, seen).await
+    }
+
+    async fn direct(
+        &self,
+        call: DirectCall,
+        on: &Invocation,
+        seen: &mut Seen,
+    ) -> Result<Answer, InvocationError> {
+        let route = route::of_action(&call.action)?;
+        seen.route = route.as_str();
+        let with = With {
+            idempotency_key: call.idempotency_key.as_deref(),
+            caller: call.caller.as_deref(),
+        };
+        let answered = match self.fits(call.bytes) {
+            Ok(()) => self.payment(route, &call.body, &with, on, seen).await,
+            Err(problem) => Err(problem.into()),
+        };
+        Ok(answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id)))
+    }
+
+    async fn payment(
+        &self,
+        route: Route,
+        body: &Json,
+        with: &With<'_>,
+        on: &Invocation,
+        seen: &mut Seen,
+    ) -> Result<Answer, Failure> {
+        let now = Timestamp::from_ms(clock::now_ms());
+        let order = Order::read(body, with.idempotency_key, with.caller, &self.rules, now)?;
+        if route == Route::Validate {
+            seen.outcome = "valid";
+            return Ok(validated(&order));
+        }
+        let owner = Uuid::new_v4().to_string();
+        // On the heap: the future of a payment is large, and everything that awaits it would be.
+        let paying = self.payments.pay(order, owner, on.deadline, &mut seen.hops);
+        let paid = Box::pin(paying).await?;
+        seen.outcome = if paid.replayed { "replayed" } else { "paid" };
+        seen.replayed = paid.replayed;
+        seen.paid = !paid.replayed;
+        Ok(receipt(paid))
+    }
+
+    fn health(&self, on: &Invocation) -> Answer {
+        let body = json!({
+            "status": "ok",
+            "environment": self.payments.environment,
+            "color": self.payments.color.as_str(),
+            "version": on.version,
+        });
+        Answer::json(200, body.to_string())
+    }
+
+    fn fits(&self, bytes: usize) -> Result<(), Problem> {
+        if bytes <= self.body_bytes_max {
+            return Ok(());
+        }
+        let detail = format!("The body may have {} bytes.", self.body_bytes_max);
+        Err(Problem::new(Code::BodyTooLarge, detail))
+    }
+
+    fn line(&self, on: &Invocation, transport: Option<Transport>) -> EventLine {
+        let color = self.payments.color.as_str();
+        let mut line = EventLine::new(
+            "payment-validation",
+            &self.payments.environment,
+            Some(color),
+        );
+        line.set("requestId", on.request_id.as_str())
+            .set("version", on.version.as_str());
+        if let Some(trace_id) = &on.trace_id {
+            line.set("traceId", trace_id.as_str());
+        }
+        if let Some(transport) = transport {
+            line.set("transport", transport.as_str());
+        }
+        line
+    }
+}
+
+/// Adds what was seen, and the metrics. Counts are there in every line, zeros too, so that an alarm never lacks data.
+fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration) {
+    line.set("durationMs", milliseconds(took))
+        .set("outcome", seen.outcome);
+    if !seen.route.is_empty() {
+        line.set("route", seen.route);
+    }
+    if let Some(status) = status {
+        line.set("status", status);
+    }
+    if let Some(code) = seen.code {
+        line.set("code", code);
+    }
+    if let Some(effect) = seen.effect {
+        line.set("effect", effect);
+    }
+    if let Some(cause) = seen.cause {
+        line.set("error", format!("{cause}: {}", cause.source));
+    }
+    let refused = status.is_none_or(|status| (400..500).contains(&status));
+    let failed = status.is_some_and(|status| status >= 500);
+    for (name, counted) in [
+        ("Payments", seen.paid),
+        ("Replays", seen.replayed),
+        ("Refusals", refused),
+        ("Failures", failed),
+    ] {
+        line.metric(name, u8::from(counted), Unit::Count);
+    }
+    line.metric("DurationMs", milliseconds(took), Unit::Milliseconds);
+    seen.hops.metrics(line);
+}
+
+impl<S, L, T, K> Function for PaymentValidation<S, L, T, K>
+where
+    S: SessionStore,
+    L: Ledger,
+    T: TransactionLog,
+    K: Secrets,
+{
+    async fn handle(&self, event: &RawValue, on: &Invocation) -> Result<Value, InvocationError> {
+        let begun = Instant::now();
+        let mut seen = Seen {
+            outcome: "ok",
+            ..Seen::default()
+        };
+        let mut transport = None;
+        let answered = match Event::read(event.get()) {
+            Ok(Event::Http(request)) => {
+                transport = Some(request.transport);
+                Ok(self.http(request, on, &mut seen).await)
+            }
+            Ok(Event::Direct(call)) => {
+                transport = Some(Transport::Direct);
+                self.direct(call, on, &mut seen).await
+            }
+            Err(error) => Err(InvocationError {
+                kind: "UnknownEvent",
+                message: error.to_string(),
+            }),
+        };
+        if let Err(error) = &answered {
+            seen.outcome = "refused";
+            seen.code = Some(error.kind);
+        }
+        let status = answered.as_ref().ok().map(|answer| answer.status);
+        let mut line = self.line(on, transport);
+        finish(&mut line, seen, status, begun.elapsed());
+        line.emit();
+        let transport = transport.unwrap_or(Transport::Direct);
+        answered.map(|answer| answer.into_wire(transport, self.payments.color))
+    }
+}
+
+fn receipt(paid: Paid) -> Answer {
+    let answer = Answer::json(paid.response.status, paid.response.body);
+    if paid.replayed {
+        answer.with("idempotency-replayed", "true")
+    } else {
+        answer
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Validated<'a> {
+    valid: bool,
+    transaction_id: &'a str,
+    amount: i64,
+    currency: &'static str,
+    exponent: u8,
+    amount_decimal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<CardSummary>,
+}
+
+fn validated(order: &Order) -> Answer {
+    let money = order.request.money();
+    let body = Validated {
+        valid: true,
+        transaction_id: order.request.transaction_id(),
+        amount: money.minor_units(),
+        currency: money.currency().code(),
+        exponent: money.currency().exponent(),
+        amount_decimal: money.decimal(),
+        card: order.request.card(),
+    };
+    // A struct of text and numbers always serializes.
+    Answer::json(200, serde_json::to_string(&body).unwrap_or_default())
+}
+
+fn json_problem(error: JsonError) -> Problem {
+    let code = match error {
+        JsonError::Syntax { .. } => Code::MalformedJson,
+        JsonError::TooDeep | JsonError::TooMany => Code::ValidationFailed,
+    };
+    Problem::new(code, format!("The body cannot be read: {error}."))
+}
+
+#[cfg(test)]
+#[path = "handler_tests.rs"]
+mod tests;

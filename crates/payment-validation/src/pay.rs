@@ -1,0 +1,381 @@
+//! A payment from claim to completion: three remote calls one after the other, of which the second is two at once.
+//!
+//! Nothing is decided here: [`session::decide`] and [`settle::settle`] are asked, and what they say is done.
+
+use std::time::Duration;
+
+use cutover_domain::payment::record::LogObject;
+use cutover_domain::payment::session::{self, Attempt, Decision, Footing, Response, State};
+use cutover_domain::payment::settle::{self, Posting, Settlement};
+use cutover_domain::payment::{
+    Claim, Code, Color, Effect, Order, Problem, Receipt, Session, Timestamp,
+};
+use cutover_lambda::{Deadline, clock};
+use cutover_ports::payment::{
+    Applied, CallError, Ledger, Secrets, SessionStore, TransactionLog, Written,
+};
+
+use crate::hash_keys::HashKeys;
+use crate::hops::{Hop, Hops};
+
+/// With less time than this left, a payment is not begun: it could not be finished.
+const TIME_TO_BEGIN: Duration = Duration::from_millis(500);
+/// Kept for completing or giving back, while ledger and log are written.
+const TIME_TO_END: Duration = Duration::from_secs(1);
+/// Rounds of reading and taking over a session that others write too.
+const ROUNDS_MAX: u32 = 4;
+
+/// Makes payments in one color.
+pub struct Payments<S, L, T, K> {
+    /// Who executes.
+    pub color: Color,
+    /// The environment's name.
+    pub environment: String,
+    /// The session table.
+    pub sessions: S,
+    /// The color's ledger.
+    pub ledger: L,
+    /// The log bucket.
+    pub log: T,
+    /// The key of the keyed hashes.
+    pub hash_keys: HashKeys<K>,
+}
+
+/// A payment's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// What is answered.
+    pub response: Response,
+    /// Whether it was recorded before this invocation.
+    pub replayed: bool,
+}
+
+/// Why there is no payment.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the caller is told.
+    pub problem: Problem,
+    /// What the log says: the operation that failed, and why.
+    pub cause: Option<Box<CallError>>,
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            cause: None,
+        }
+    }
+}
+
+impl Failure {
+    fn caused(problem: Problem, cause: CallError) -> Self {
+        Self {
+            problem,
+            cause: Some(Box::new(cause)),
+        }
+    }
+}
+
+/// A session that this attempt owns.
+struct Held {
+    session: Session,
+    footing: Footing,
+}
+
+impl<S, L, T, K> Payments<S, L, T, K>
+where
+    S: SessionStore,
+    L: Ledger,
+    T: TransactionLog,
+    K: Secrets,
+{
+    /// Makes a payment, once. `owner` is a random id of this attempt.
+    ///
+    /// # Errors
+    /// [`Failure`]: its effect says whether the payment was made nevertheless.
+    pub async fn pay(
+        &self,
+        order: Order,
+        owner: String,
+        deadline: Deadline,
+        hops: &mut Hops,
+    ) -> Result<Paid, Failure> {
+        if deadline.remaining() < TIME_TO_BEGIN {
+            return Err(Problem::new(Code::OutOfTime, "Nothing was begun. Try again.").into());
+        }
+        let claim = self.claim_of(order, deadline).await?;
+        let attempt = Attempt {
+            owner,
+            color: self.color,
+            now: now(),
+            deadline: Timestamp::from_ms(deadline.at_ms()),
+        };
+        let claiming = self.claim(claim, &attempt, deadline);
+        match hops.timed(Hop::Claim, claiming).await? {
+            Claimed::Held(held) => self.execute(*held, deadline, hops).await,
+            Claimed::Replay(response) => Ok(Paid {
+                response,
+                replayed: true,
+            }),
+        }
+    }
+
+    async fn claim_of(&self, order: Order, deadline: Deadline) -> Result<Claim, Failure> {
+        let key = bounded(deadline.remaining(), "get hash key", self.hash_keys.get())
+            .await
+            .map_err(|error| {
+                let detail = "Nothing was begun. Try again.";
+                Failure::caused(Problem::new(Code::SecretUnavailable, detail), error)
+            })?;
+        let (payment, fingerprint) = order.request.seal(&key);
+        Ok(Claim {
+            scope: order.scope,
+            key: order.key,
+            payment,
+            fingerprint,
+            environment: self.environment.clone(),
+            created_at: now(),
+        })
+    }
+
+    async fn claim(
+        &self,
+        claim: Claim,
+        attempt: &Attempt,
+        deadline: Deadline,
+    ) -> Result<Claimed, Failure> {
+        let fingerprint = claim.fingerprint;
+        let mine = Session::begin(claim, attempt);
+        let left = reserve(deadline, TIME_TO_END);
+        let mut standing = match bounded(left, "put session", self.sessions.create(&mine)).await {
+            Ok(Written::Done) => return Ok(Claimed::held(mine, Footing::Fresh)),
+            Ok(Written::Refused(standing)) => standing,
+            Err(error) => return Err(self.unclaimed(&mine, error, deadline).await),
+        };
+        for _ in 0..ROUNDS_MAX {
+            let Some(existing) = standing else {
+                break;
+            };
+            let (session, footing) = match session::decide(&existing, &fingerprint, attempt) {
+                Decision::Mine => return Ok(Claimed::held(*existing, Footing::Fresh)),
+                Decision::Replay(response) => return Ok(Claimed::Replay(response)),
+                Decision::InFlight {
+                    retry_after_seconds,
+                } => return Err(in_flight(retry_after_seconds).into()),
+                Decision::Mismatch => return Err(settle::key_reused().into()),
+                Decision::Voided => return Err(settle::voided().into()),
+                Decision::TakeOver { session, footing } => (*session, footing),
+            };
+            let left = reserve(deadline, TIME_TO_END);
+            let taking = self.sessions.replace(&session, &existing);
+            standing = match bounded(left, "update session", taking).await {
+                Ok(Written::Done) => return Ok(Claimed::held(session, footing)),
+                Ok(Written::Refused(standing)) => standing,
+                Err(error) => {
+                    let problem = store_problem().effect(Effect::Unknown);
+                    return Err(Failure::caused(problem, error));
+                }
+            };
+        }
+        Err(in_flight(1).into())
+    }
+
+    /// The claim was not confirmed. Only if the session is now certainly free did this attempt have no effect.
+    async fn unclaimed(&self, mine: &Session, error: CallError, deadline: Deadline) -> Failure {
+        let no_effect = error.applied == Applied::No || self.give_back(mine, deadline).await;
+        let effect = if no_effect {
+            Effect::None
+        } else {
+            Effect::Unknown
+        };
+        Failure::caused(store_problem().effect(effect), error)
+    }
+
+    async fn give_back(&self, session: &Session, deadline: Deadline) -> bool {
+        let released = session.released(now());
+        let giving = self.sessions.give_back(&released);
+        matches!(
+            bounded(deadline.remaining(), "give back session", giving).await,
+            Ok(Written::Done)
+        )
+    }
+
+    async fn execute(
+        &self,
+        held: Held,
+        deadline: Deadline,
+        hops: &mut Hops,
+    ) -> Result<Paid, Failure> {
+        let claim = &held.session.claim;
+        let object = LogObject::of(claim);
+        let left = reserve(deadline, TIME_TO_END);
+        let posting = self.ledger.post(claim, self.color, left);
+        let posting = bounded(left, "post to ledger", posting);
+        let logging = bounded(left, "put log object", self.log.put(&object));
+        let (posted, logged) = hops
+            .timed_both(Hop::Ledger, posting, Hop::Log, logging)
+            .await;
+        let (posting, ledger_cause) = match posted {
+            Ok(posting) => (posting, None),
+            Err(error) if error.applied == Applied::No => (Posting::NotApplied, Some(error)),
+            Err(error) => (Posting::Unknown, Some(error)),
+        };
+        let logged = match &posting {
+            Posting::Recorded(receipt) => {
+                self.relogged(claim, receipt, &object, logged, deadline)
+                    .await
+            }
+            _ => logged,
+        };
+        let settlement = settle::settle(
+            &held.session,
+            held.footing,
+            self.color,
+            posting,
+            logged.is_ok(),
+            now(),
+        );
+        let cause = ledger_cause.or(logged.err()).map(Box::new);
+        let ending = self.end(held, settlement, cause, deadline);
+        hops.timed(Hop::Complete, ending).await
+    }
+
+    /// If the ledger has known the payment for longer than its session is kept, its log object is that of its own day. The
+    /// one that was just written is marked as having no row of its own.
+    async fn relogged(
+        &self,
+        claim: &Claim,
+        receipt: &Receipt,
+        written: &LogObject,
+        logged: Result<(), CallError>,
+        deadline: Deadline,
+    ) -> Result<(), CallError> {
+        if receipt.created_at == claim.created_at {
+            return logged;
+        }
+        let original = LogObject::created_at(claim, receipt.created_at);
+        if original.key == written.key {
+            // The same day: the object that is there is the original one, whose bytes differ in the time only.
+            let left = reserve(deadline, TIME_TO_END);
+            return bounded(left, "put log object", self.log.put(&original)).await;
+        }
+        let left = reserve(deadline, TIME_TO_END);
+        bounded(left, "put log object", self.log.put(&original)).await?;
+        let left = reserve(deadline, TIME_TO_END);
+        bounded(left, "void log object", self.log.put(&written.voided())).await
+    }
+
+    async fn end(
+        &self,
+        held: Held,
+        settlement: Settlement,
+        cause: Option<Box<CallError>>,
+        deadline: Deadline,
+    ) -> Result<Paid, Failure> {
+        match settlement {
+            Settlement::Complete(session) => self.complete(&held.session, &session, deadline).await,
+            Settlement::Close(session, problem) => {
+                // Whether this write is confirmed changes nothing: the lease ends by itself.
+                let writing = self.sessions.replace(&session, &held.session);
+                let _ended = bounded(deadline.remaining(), "update session", writing).await;
+                Err(Failure { problem, cause })
+            }
+            Settlement::Release(session, problem) => {
+                let writing = self.sessions.replace(&session, &held.session);
+                let written = bounded(deadline.remaining(), "update session", writing).await;
+                let problem = if matches!(written, Ok(Written::Done)) {
+                    problem
+                } else {
+                    problem.effect(Effect::Unknown)
+                };
+                Err(Failure { problem, cause })
+            }
+        }
+    }
+
+    /// The payment is in ledger and log; the session has yet to say so.
+    async fn complete(
+        &self,
+        held: &Session,
+        completed: &Session,
+        deadline: Deadline,
+    ) -> Result<Paid, Failure> {
+        let writing = self.sessions.replace(completed, held);
+        match bounded(deadline.remaining(), "update session", writing).await {
+            Ok(Written::Done) => response_of(completed, false),
+            // Another attempt took over in the meantime, and may have completed it.
+            Ok(Written::Refused(Some(standing)))
+                if standing.claim.fingerprint == held.claim.fingerprint =>
+            {
+                response_of(&standing, true)
+            }
+            Ok(Written::Refused(_)) => Err(unconfirmed().into()),
+            Err(error) => Err(Failure::caused(unconfirmed(), error)),
+        }
+    }
+}
+
+/// What claiming a session led to.
+enum Claimed {
+    Held(Box<Held>),
+    Replay(Response),
+}
+
+impl Claimed {
+    fn held(session: Session, footing: Footing) -> Self {
+        Self::Held(Box::new(Held { session, footing }))
+    }
+}
+
+fn response_of(session: &Session, replayed: bool) -> Result<Paid, Failure> {
+    match &session.state {
+        State::Completed(response) => Ok(Paid {
+            response: response.clone(),
+            replayed,
+        }),
+        _ => Err(unconfirmed().into()),
+    }
+}
+
+fn in_flight(retry_after_seconds: u64) -> Problem {
+    let detail = "Another attempt with this key is running. Send the same request again later.";
+    let mut problem = Problem::new(Code::PaymentInProgress, detail).effect(Effect::Unknown);
+    problem.retry_after_seconds = Some(retry_after_seconds);
+    problem
+}
+
+fn store_problem() -> Problem {
+    let detail = "The session store did not confirm the claim. Send the same request again.";
+    Problem::new(Code::SessionStoreUnavailable, detail)
+}
+
+fn unconfirmed() -> Problem {
+    let detail = "The payment is recorded. Send the same request again for its receipt.";
+    Problem::new(Code::CompletionUnconfirmed, detail).effect(Effect::Committed)
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_ms(clock::now_ms())
+}
+
+/// The time left, less what is kept for the end; half of it where that is more.
+fn reserve(deadline: Deadline, kept: Duration) -> Duration {
+    let remaining = deadline.remaining();
+    remaining.saturating_sub(kept).max(remaining / 2)
+}
+
+/// A call that must answer within `limit`.
+async fn bounded<V>(
+    limit: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<V, CallError>>,
+) -> Result<V, CallError> {
+    tokio::time::timeout(limit, call)
+        .await
+        .unwrap_or_else(|_| Err(CallError::timed_out(operation)))
+}
+
+#[cfg(test)]
+#[path = "pay_tests.rs"]
+mod tests;

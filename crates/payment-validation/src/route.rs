@@ -1,0 +1,156 @@
+//! Routes, actions and what may come with them.
+
+use cutover_domain::payment::{Code, Problem};
+use cutover_lambda::run::InvocationError;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Make a payment.
+    Payment,
+    /// Only check one.
+    Validate,
+    /// Whether the process answers.
+    Health,
+}
+
+impl Route {
+    /// The name in the log line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Payment => "payment",
+            Self::Validate => "validate",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// The route of a request.
+///
+/// # Errors
+/// 404 for a path that is none, 405 for one that has another method.
+pub fn of(method: &str, path: &str) -> Result<Route, Problem> {
+    let (route, allow) = match path {
+        "/payment" => (Route::Payment, "POST"),
+        "/payment/validate" => (Route::Validate, "POST"),
+        "/health" => (Route::Health, "GET"),
+        _ => return Err(Problem::new(Code::NotFound, "There is no such route.")),
+    };
+    if method == allow {
+        return Ok(route);
+    }
+    Err(Problem {
+        allow: Some(allow),
+        ..Problem::new(Code::MethodNotAllowed, format!("This route takes {allow}."))
+    })
+}
+
+/// The route of a direct invocation's action.
+///
+/// # Errors
+/// The actions that there are.
+pub fn of_action(action: &str) -> Result<Route, InvocationError> {
+    match action {
+        "payment" => Ok(Route::Payment),
+        "validate" => Ok(Route::Validate),
+        _ => Err(InvocationError {
+            kind: "UnknownAction",
+            message: "unknown action: this function takes \"payment\" and \"validate\"".to_owned(),
+        }),
+    }
+}
+
+/// The one idempotency key of a request, if it has one.
+///
+/// # Errors
+/// If it has several that differ.
+pub fn single_key(values: &[String]) -> Result<Option<&str>, Problem> {
+    match values {
+        [] => Ok(None),
+        [first, others @ ..] if others.iter().all(|other| other == first) => Ok(Some(first)),
+        _ => {
+            let detail = "There is more than one Idempotency-Key.";
+            Err(Problem::new(Code::IdempotencyKeyInvalid, detail))
+        }
+    }
+}
+
+/// Whether a body may be JSON in UTF-8; a body of no stated type counts as that.
+///
+/// # Errors
+/// 415.
+pub fn content_type(values: &[String]) -> Result<(), Problem> {
+    let is_json = |value: &String| {
+        let mut parts = value
+            .split(';')
+            .map(|part| part.trim().to_ascii_lowercase());
+        let kind = parts.next().unwrap_or_default();
+        kind == "application/json"
+            && parts.all(|parameter| match parameter.split_once('=') {
+                Some(("charset", charset)) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
+                _ => true,
+            })
+    };
+    if values.iter().all(is_json) {
+        Ok(())
+    } else {
+        let detail = "The body must be application/json in UTF-8.";
+        Err(Problem::new(Code::UnsupportedMediaType, detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_have_one_method_each() {
+        assert_eq!(of("POST", "/payment"), Ok(Route::Payment));
+        assert_eq!(of("GET", "/health"), Ok(Route::Health));
+        let refused = of("GET", "/payment").unwrap_err();
+        assert_eq!(
+            (refused.code, refused.allow),
+            (Code::MethodNotAllowed, Some("POST"))
+        );
+        for path in ["/", "", "/payments", "/payment/", "/Payment", "/health/x"] {
+            assert_eq!(of("POST", path).unwrap_err().code, Code::NotFound, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_taken() {
+        let taken = |value: &str| content_type(&[value.to_owned()]).is_ok();
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/json; profile=x",
+        ] {
+            assert!(taken(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "text/json",
+            "application/json; charset=latin1",
+            "application/jsonp",
+        ] {
+            assert!(!taken(bad), "{bad}");
+        }
+        assert!(content_type(&[]).is_ok());
+    }
+
+    #[test]
+    fn two_keys_are_no_key() {
+        let keys = |values: &[&str]| {
+            let values: Vec<String> = values.iter().map(|&v| v.to_owned()).collect();
+            single_key(&values)
+                .map(|key| key.map(str::to_owned))
+                .map_err(|p| p.code)
+        };
+        assert_eq!(keys(&[]), Ok(None));
+        assert_eq!(keys(&["a", "a"]), Ok(Some("a".to_owned())));
+        assert_eq!(keys(&["a", "b"]), Err(Code::IdempotencyKeyInvalid));
+    }
+}

@@ -1,0 +1,126 @@
+//! The ports of a payment: session store, ledger, transaction log, secrets.
+//!
+//! Each error says whether the call may have had its effect after all. That, and not what went wrong, decides what a
+//! caller may be told.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use cutover_domain::payment::record::LogObject;
+use cutover_domain::payment::settle::Posting;
+use cutover_domain::payment::{Claim, Color, Session, SessionId};
+use zeroize::Zeroizing;
+
+/// Any error of an adapter, as the source of a port's error.
+pub type Source = Box<dyn Error + Send + Sync>;
+
+/// Whether a call that failed may have had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It certainly had none, and will have none.
+    No,
+    /// It may have had it, or may have it yet.
+    Unknown,
+}
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed")]
+pub struct CallError {
+    /// What was tried, for example `put session`.
+    pub operation: &'static str,
+    /// Whether it may have happened.
+    pub applied: Applied,
+    /// Why it failed. It holds no secret and no card data.
+    #[source]
+    pub source: Source,
+}
+
+impl CallError {
+    /// The error of a call that took longer than its caller could wait.
+    #[must_use]
+    pub fn timed_out(operation: &'static str) -> Self {
+        Self {
+            operation,
+            applied: Applied::Unknown,
+            source: "no answer in time".into(),
+        }
+    }
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// It was written.
+    Done,
+    /// The condition did not hold. The session that stands instead, if there is one.
+    Refused(Option<Box<Session>>),
+}
+
+/// The table of sessions, shared by both colors.
+pub trait SessionStore {
+    /// Creates a session if there is none with its id.
+    fn create(&self, session: &Session) -> impl Future<Output = Result<Written, CallError>>;
+
+    /// Writes `session` over `read`, if that still stands: same owner, same state.
+    fn replace(
+        &self,
+        session: &Session,
+        read: &Session,
+    ) -> impl Future<Output = Result<Written, CallError>>;
+
+    /// Writes `session` if there is none with its id, or one of the same owner. A creation of the same owner that is still
+    /// on its way is refused afterwards.
+    fn give_back(&self, session: &Session) -> impl Future<Output = Result<Written, CallError>>;
+
+    /// Reads a session, consistently.
+    fn get(&self, id: &SessionId) -> impl Future<Output = Result<Option<Session>, CallError>>;
+}
+
+/// The ledger of one color.
+pub trait Ledger {
+    /// Writes the row of a claim, if `color` may write, and says what stands.
+    ///
+    /// Sending the same claim again is harmless: it answers with the row that is there.
+    fn post(
+        &self,
+        claim: &Claim,
+        color: Color,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Posting, CallError>>;
+}
+
+/// The bucket of log objects.
+pub trait TransactionLog {
+    /// Writes an object if there is none under its key; one with the same bytes counts as written.
+    fn put(&self, object: &LogObject) -> impl Future<Output = Result<(), CallError>>;
+}
+
+/// A secret's text. It cannot be printed, and is wiped when dropped.
+#[derive(Clone)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes a secret's text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself: for the one who needs it, never to be shown.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The store of secrets.
+pub trait Secrets {
+    /// Reads the current version of a secret, by ARN or name.
+    fn get(&self, id: &str) -> impl Future<Output = Result<SecretText, CallError>>;
+}
+
+#[cfg(feature = "fakes")]
+#[path = "payment_fakes.rs"]
+pub mod fakes;
