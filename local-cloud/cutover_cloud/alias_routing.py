@@ -70,12 +70,17 @@ def problem(function: dict[str, Any], function_arn: str, version: str, weights: 
     if version == "$LATEST" or "$LATEST" in weights:
         return _invalid("$LATEST is not supported for an alias pointing to more than 1 version")
     if version in weights:
-        return _invalid(f"Invalid function version {version}. Function version {version} is already included in "
-                        "routing configuration.")
+        return _invalid(
+            f"Invalid function version {version}. Function version {version} is already included in "
+            "routing configuration."
+        )
     for weight in weights.values():
         if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight <= 1:
-            return error_response_json("ValidationException", f"Value '{weight}' at 'routingConfig' failed to satisfy "
-                                       "constraint: a weight is between 0.0 and 1.0", 400)
+            return error_response_json(
+                "ValidationException",
+                f"Value '{weight}' at 'routingConfig' failed to satisfy constraint: a weight is between 0.0 and 1.0",
+                400,
+            )
     return None
 
 
@@ -99,8 +104,9 @@ def create(original: Callable[..., Response]) -> Callable[..., Response]:
     def create_alias(func_name: str, data: dict[str, Any]) -> Response:
         function = lambda_svc._functions.get(func_name)
         if function is not None:
-            refused = problem(function, lambda_svc._func_arn(func_name), data.get("FunctionVersion", "$LATEST"),
-                              _weights(data))
+            refused = problem(
+                function, lambda_svc._func_arn(func_name), data.get("FunctionVersion", "$LATEST"), _weights(data)
+            )
             if refused:
                 return refused
         response = original(func_name, data)
@@ -116,8 +122,9 @@ def update(func_name: str, alias_name: str, data: dict[str, Any]) -> Response:
     function = lambda_svc._functions.get(func_name)
     alias = function["aliases"].get(alias_name) if function is not None else None
     if alias is None:
-        return error_response_json("ResourceNotFoundException",
-                                   f"Cannot find alias arn: {lambda_svc._func_arn(func_name)}:{alias_name}", 404)
+        return error_response_json(
+            "ResourceNotFoundException", f"Cannot find alias arn: {lambda_svc._func_arn(func_name)}:{alias_name}", 404
+        )
     # An SDK may send an unset RevisionId as null, which means the same as none.
     stale = lambda_svc._check_revision(alias, data) if data.get("RevisionId") else None
     if stale is not None:

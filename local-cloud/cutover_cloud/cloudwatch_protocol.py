@@ -61,8 +61,11 @@ class Request:
 
 def _from_query(params: dict[str, Any], shape: Shape, prefix: str) -> Any:
     if isinstance(shape, StructureShape):
-        found = {name: _from_query(params, member, f"{prefix}.{name}" if prefix else name)
-                 for name, member in shape.members.items() if _mentioned(params, prefix, name)}
+        found = {
+            name: _from_query(params, member, f"{prefix}.{name}" if prefix else name)
+            for name, member in shape.members.items()
+            if _mentioned(params, prefix, name)
+        }
         return {name: value for name, value in found.items() if value is not None} or None
     if isinstance(shape, ListShape):
         items = []
@@ -95,8 +98,11 @@ def _scalar(text: str, type_name: str) -> Any:
 
 def _plain(value: Any, shape: Shape, timestamp: Any) -> Any:
     if isinstance(shape, StructureShape):
-        return {name: _plain(value[name], member, timestamp) for name, member in shape.members.items()
-                if value.get(name) is not None}
+        return {
+            name: _plain(value[name], member, timestamp)
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
     if isinstance(shape, ListShape):
         return [_plain(item, shape.member, timestamp) for item in value]
     return timestamp(_epoch(value)) if shape.type_name == "timestamp" else value
@@ -104,8 +110,11 @@ def _plain(value: Any, shape: Shape, timestamp: Any) -> Any:
 
 def _xml(value: Any, shape: Shape) -> str:
     if isinstance(shape, StructureShape):
-        return "".join(f"<{name}>{_xml(value[name], member)}</{name}>" for name, member in shape.members.items()
-                       if value.get(name) is not None)
+        return "".join(
+            f"<{name}>{_xml(value[name], member)}</{name}>"
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        )
     if isinstance(shape, ListShape):
         return "".join(f"<member>{_xml(item, shape.member)}</member>" for item in value)
     if shape.type_name == "boolean":

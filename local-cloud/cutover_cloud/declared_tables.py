@@ -21,17 +21,23 @@ def settle(name: str, props: Properties) -> None:
     """Make the settings of an existing table those that were declared."""
     encryption = props.get("SSESpecification")
     if encryption:
-        dynamodb._tables[name]["SSEDescription"] = dynamodb._sse_description_from_spec({
-            "Enabled": _truth(encryption.get("SSEEnabled")), "SSEType": encryption.get("SSEType"),
-            "KMSMasterKeyId": encryption.get("KMSMasterKeyId")})
+        dynamodb._tables[name]["SSEDescription"] = dynamodb._sse_description_from_spec(
+            {
+                "Enabled": _truth(encryption.get("SSEEnabled")),
+                "SSEType": encryption.get("SSEType"),
+                "KMSMasterKeyId": encryption.get("KMSMasterKeyId"),
+            }
+        )
     else:
         dynamodb._tables[name]["SSEDescription"] = None
     recovery = props.get("PointInTimeRecoverySpecification") or {}
     dynamodb._pitr_settings[name] = _truth(recovery.get("PointInTimeRecoveryEnabled"))
     lives = props.get("TimeToLiveSpecification")
     if lives:
-        dynamodb._ttl_settings[name] = {"TimeToLiveStatus": "ENABLED" if _truth(lives.get("Enabled")) else "DISABLED",
-                                        "AttributeName": lives.get("AttributeName", "")}
+        dynamodb._ttl_settings[name] = {
+            "TimeToLiveStatus": "ENABLED" if _truth(lives.get("Enabled")) else "DISABLED",
+            "AttributeName": lives.get("AttributeName", ""),
+        }
     else:
         dynamodb._ttl_settings.pop(name, None)
 
@@ -49,8 +55,9 @@ def _create(original: Callable[..., Created]) -> Callable[..., Created]:
 
 
 def _update(original: Callable[..., Created]) -> Callable[..., Created]:
-    def update(physical_id: str, old: Properties, new: Properties, stack_name: str,
-               logical_id: str | None = None) -> Created:
+    def update(
+        physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str | None = None
+    ) -> Created:
         updated = original(physical_id, old, new, stack_name, logical_id)
         settle(updated[0], new)
         return updated

@@ -51,8 +51,14 @@ def _data(document: dict[str, Any]) -> Iterator[Datum]:
             for metric in directive["Metrics"]:
                 values = _values(document.get(metric["Name"]))
                 if values:
-                    yield Datum(directive["Namespace"], metric["Name"], metric.get("Unit", "None"),
-                                dimensions, values, timestamp)
+                    yield Datum(
+                        directive["Namespace"],
+                        metric["Name"],
+                        metric.get("Unit", "None"),
+                        dimensions,
+                        values,
+                        timestamp,
+                    )
 
 
 def _text(value: Any) -> str:

@@ -23,7 +23,7 @@ STREAM_EVENTS_MAX = 20_000
 
 _files: dict[str, TextIO] = {}
 _directory: Path | None = None
-_running: dict[tuple[str, str], set["Invocation"]] = {}
+_running: dict[tuple[str, str], set[Invocation]] = {}
 
 
 class Invocation:
@@ -53,7 +53,7 @@ def open_in(directory: Path) -> None:
     _directory = directory
 
 
-def begin(config: dict[str, Any], _request_id: str) -> Invocation:
+def begin(config: dict[str, Any]) -> Invocation:
     """Start to listen for an invocation's lines."""
     return Invocation(_key(config))
 
@@ -67,8 +67,7 @@ def take(config: dict[str, Any], scope: tuple[str, str], line: str) -> None:
         _to_stream(config, line)
         for datum in emf.parse(line):
             for value in datum.values:
-                store.record(datum.namespace, datum.name, datum.dimensions, value, datum.unit,
-                             datum.timestamp_seconds)
+                store.record(datum.namespace, datum.name, datum.dimensions, value, datum.unit, datum.timestamp_seconds)
 
 
 def write(config: dict[str, Any], line: str) -> None:
@@ -122,13 +121,25 @@ def _to_stream(config: dict[str, Any], line: str) -> None:
     name = group_name(config)
     group = cloudwatch_logs._log_groups.get(name)
     if group is None:
-        group = {"arn": cloudwatch_logs._make_group_arn(name), "creationTime": now_ms, "retentionInDays": None,
-                 "tags": {}, "subscriptionFilters": {}, "streams": {}}
+        group = {
+            "arn": cloudwatch_logs._make_group_arn(name),
+            "creationTime": now_ms,
+            "retentionInDays": None,
+            "tags": {},
+            "subscriptionFilters": {},
+            "streams": {},
+        }
         cloudwatch_logs._log_groups[name] = group
     stream = group["streams"].get(stream_name(config))
     if stream is None:
-        stream = {"events": [], "uploadSequenceToken": "1", "creationTime": now_ms, "firstEventTimestamp": None,
-                  "lastEventTimestamp": None, "lastIngestionTime": None}
+        stream = {
+            "events": [],
+            "uploadSequenceToken": "1",
+            "creationTime": now_ms,
+            "firstEventTimestamp": None,
+            "lastEventTimestamp": None,
+            "lastIngestionTime": None,
+        }
         group["streams"][stream_name(config)] = stream
     events = stream["events"]
     if len(events) >= STREAM_EVENTS_MAX:

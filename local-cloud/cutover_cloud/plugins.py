@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from cutover_cloud import alias_routing, custom_resources, declared_tables, function_log, gateway, rule_targets, schedules
+from cutover_cloud import (
+    alias_routing,
+    custom_resources,
+    declared_tables,
+    function_log,
+    gateway,
+    permissions,
+    rule_targets,
+    schedules,
+)
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import store
 from cutover_cloud.sandbox import executor
@@ -12,16 +21,18 @@ from cutover_cloud.settings import Settings
 
 def install(settings: Settings) -> Executor:
     """Replace what has to be replaced in MiniStack, before it serves its first request."""
+    permitted = permissions.Permissions(enforced=settings.enforce_permissions)
     store.install()
     function_log.install(settings.function_log_dir)
     engine.install()
-    notification.install()
+    notification.install(permitted)
     api.install()
     cloudformation.install()
     schedules.install(settings)
     alias_routing.install()
     declared_tables.install()
     gateway.install()
+    permissions.install(permitted)
     rule_targets.install()
     custom_resources.install()
     return executor.install(settings)

@@ -32,20 +32,22 @@ def log_to_file(settings: Settings) -> None:
 
 
 def _uvicorn(settings: Settings) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(
-        app.app,
-        host="127.0.0.1",
-        port=settings.port,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        backlog=1024,
-    ))
+    return uvicorn.Server(
+        uvicorn.Config(
+            app.app,
+            host="127.0.0.1",
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            backlog=1024,
+        )
+    )
 
 
 async def _parent_ended() -> None:

@@ -19,6 +19,7 @@ class Settings:
     region: str = "us-east-1"
     sandboxes_max: int = 64
     with_parent: bool = False
+    enforce_permissions: bool = False
 
     @property
     def endpoint(self) -> str:
@@ -60,12 +61,22 @@ def parse(arguments: list[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(prog="cutover_cloud", description=__doc__)
     parser.add_argument("--port", type=_port, required=True, help="loopback port to serve on")
     parser.add_argument("--run-dir", type=Path, required=True, help="the only folder that is written to")
-    parser.add_argument("--tick-seconds", type=_tick, default=ONE_MINUTE_SECONDS,
-                        help="period of schedules of one minute (default 60)")
+    parser.add_argument(
+        "--tick-seconds", type=_tick, default=ONE_MINUTE_SECONDS, help="period of schedules of one minute (default 60)"
+    )
     parser.add_argument("--region", default="us-east-1", help="region of requests that name none")
-    parser.add_argument("--sandboxes-max", type=int, default=64,
-                        help="concurrent execution environments of all functions together; more is throttled")
+    parser.add_argument(
+        "--sandboxes-max",
+        type=int,
+        default=64,
+        help="concurrent execution environments of all functions together; more is throttled",
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+    parser.add_argument(
+        "--enforce-permissions",
+        action="store_true",
+        help="refuse invocations by services that no Lambda permission allows, as AWS does",
+    )
     chosen = parser.parse_args(arguments)
     return Settings(
         port=chosen.port,
@@ -74,4 +85,5 @@ def parse(arguments: list[str] | None = None) -> Settings:
         region=chosen.region,
         sandboxes_max=chosen.sandboxes_max,
         with_parent=chosen.with_parent,
+        enforce_permissions=chosen.enforce_permissions,
     )

@@ -34,7 +34,9 @@ def answer_cloudformation(event):
         "LogicalResourceId": event["LogicalResourceId"],
         "Data": {"Echo": wanted.get("Echo", ""), "RequestType": event["RequestType"]},
     }
-    request = urllib.request.Request(event["ResponseURL"], json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT")
+    request = urllib.request.Request(
+        event["ResponseURL"], json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT"
+    )
     urllib.request.urlopen(request).read()
 
 

@@ -23,8 +23,10 @@ LAUNCHER_DIR = Path(__file__).parents[1]
 BOOTSTRAP = (Path(__file__).parent / "bootstrap.py").read_text()
 REGION = "eu-central-1"
 ACCOUNT = "000000000000"
-TRUST = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 
 
 def free_port() -> int:
@@ -59,7 +61,9 @@ def eventually(check: Any, seconds: float = 10.0) -> Any:
 class Cloud:
     """A running emulator."""
 
-    def __init__(self, run_dir: Path, tick_seconds: float = 1.0, command: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, run_dir: Path, tick_seconds: float = 1.0, command: tuple[str, ...] = (), flags: tuple[str, ...] = ()
+    ) -> None:
         self.port = free_port()
         self.run_dir = run_dir
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -67,9 +71,23 @@ class Cloud:
         # A hostile environment: nothing of it may reach the emulator or a function.
         inherited = os.environ | {"AUTH": "false", "GATEWAY_PORT": "1", "LEAKED": "secret", "PERSIST_STATE": "1"}
         self.process = subprocess.Popen(
-            [*command, sys.executable, "-m", "cutover_cloud", "--port", str(self.port), "--run-dir", str(run_dir),
-             "--tick-seconds", str(tick_seconds), "--with-parent"],
-            cwd=LAUNCHER_DIR, env=inherited, start_new_session=True,
+            [
+                *command,
+                sys.executable,
+                "-m",
+                "cutover_cloud",
+                "--port",
+                str(self.port),
+                "--run-dir",
+                str(run_dir),
+                "--tick-seconds",
+                str(tick_seconds),
+                "--with-parent",
+                *flags,
+            ],
+            cwd=LAUNCHER_DIR,
+            env=inherited,
+            start_new_session=True,
         )
         eventually(self.ready, 20)
 
@@ -100,9 +118,14 @@ class Cloud:
         """A boto3 client that does not retry."""
         if (service, key) not in self._clients:
             self._clients[service, key] = boto3.client(
-                service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=key,
-                aws_secret_access_key=secret, aws_session_token=token,
-                config=Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=50))
+                service,
+                endpoint_url=self.endpoint,
+                region_name=REGION,
+                aws_access_key_id=key,
+                aws_secret_access_key=secret,
+                aws_session_token=token,
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=50),
+            )
         return self._clients[service, key]
 
     def role(self, name: str, statements: list[dict[str, Any]] | None = None) -> str:
@@ -120,8 +143,14 @@ class Cloud:
     def function(self, name: str, timeout: int = 10, **variables: str) -> str:
         """A new function; answers its ARN."""
         made = self.client("lambda").create_function(
-            FunctionName=name, Runtime="provided.al2023", Handler="bootstrap", Role=self.role("test-function"),
-            Code={"ZipFile": package()}, Timeout=timeout, Environment={"Variables": variables})
+            FunctionName=name,
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role=self.role("test-function"),
+            Code={"ZipFile": package()},
+            Timeout=timeout,
+            Environment={"Variables": variables},
+        )
         return made["FunctionArn"]
 
     def colors(self, name: str) -> tuple[str, str]:
@@ -145,8 +174,13 @@ class Cloud:
         resource = gateway.create_resource(restApiId=api, parentId=root, pathPart="payment")["id"]
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="POST", authorizationType="NONE")
         gateway.put_integration(
-            restApiId=api, resourceId=resource, httpMethod="POST", type="AWS_PROXY", integrationHttpMethod="POST",
-            uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function_arn}/invocations")
+            restApiId=api,
+            resourceId=resource,
+            httpMethod="POST",
+            type="AWS_PROXY",
+            integrationHttpMethod="POST",
+            uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function_arn}/invocations",
+        )
         gateway.create_deployment(restApiId=api, stageName="prod")
         return f"{self.endpoint}/_aws/execute-api/{api}/prod/payment"
 

@@ -15,17 +15,37 @@ PERIOD = 10
 
 def put(cloud: Cloud, kind: str, value: float, name: str = "Failures") -> None:
     """PutMetricData of one value now."""
-    cloud.client("cloudwatch").put_metric_data(Namespace="Test", MetricData=[
-        {"MetricName": name, "Value": value, "Dimensions": [{"Name": "Kind", "Value": kind}]}])
+    cloud.client("cloudwatch").put_metric_data(
+        Namespace="Test",
+        MetricData=[{"MetricName": name, "Value": value, "Dimensions": [{"Name": "Kind", "Value": kind}]}],
+    )
 
 
 def alarm(cloud: Cloud, name: str, **more: Any) -> None:
     """PutMetricAlarm on `Failures` of the kind with the alarm's name."""
-    cloud.client("cloudwatch").put_metric_alarm(**({
-        "AlarmName": name, "EvaluationPeriods": 1, "Threshold": 0.0, "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching"} | ({} if "Metrics" in more else {
-            "Namespace": "Test", "MetricName": "Failures", "Dimensions": [{"Name": "Kind", "Value": name}],
-            "Period": PERIOD, "Statistic": "Sum"}) | more))
+    cloud.client("cloudwatch").put_metric_alarm(
+        **(
+            {
+                "AlarmName": name,
+                "EvaluationPeriods": 1,
+                "Threshold": 0.0,
+                "ComparisonOperator": "GreaterThanThreshold",
+                "TreatMissingData": "notBreaching",
+            }
+            | (
+                {}
+                if "Metrics" in more
+                else {
+                    "Namespace": "Test",
+                    "MetricName": "Failures",
+                    "Dimensions": [{"Name": "Kind", "Value": name}],
+                    "Period": PERIOD,
+                    "Statistic": "Sum",
+                }
+            )
+            | more
+        )
+    )
 
 
 def state(cloud: Cloud, name: str) -> str:
@@ -39,9 +59,16 @@ def heard(cloud: Cloud) -> str:
     """A function that hears of all alarms whose name starts with `heard`, and is their direct action."""
     arn = cloud.function("listener")
     events = cloud.client("events")
-    events.put_rule(Name="alarms", EventPattern=json.dumps({
-        "source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"],
-        "detail": {"alarmName": [{"prefix": "heard"}]}}))
+    events.put_rule(
+        Name="alarms",
+        EventPattern=json.dumps(
+            {
+                "source": ["aws.cloudwatch"],
+                "detail-type": ["CloudWatch Alarm State Change"],
+                "detail": {"alarmName": [{"prefix": "heard"}]},
+            }
+        ),
+    )
     events.put_targets(Rule="alarms", Targets=[{"Id": "1", "Arn": arn}])
     topic = cloud.client("sns").create_topic(Name="alarms")["TopicArn"]
     cloud.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
@@ -73,11 +100,16 @@ def test_transition_reaches_event_rule_topic_and_function(cloud: Cloud, heard: s
     assert detail["state"]["reason"].startswith("Threshold Crossed: 1 out of the last 1 datapoints [1.0 (")
     assert detail["configuration"]["description"] == "why"
     metric = detail["configuration"]["metrics"][0]["metricStat"]
-    assert metric == {"metric": {"namespace": "Test", "name": "Failures", "dimensions": {"Kind": "heard-all"}},
-                      "period": PERIOD, "stat": "Sum"}
+    assert metric == {
+        "metric": {"namespace": "Test", "name": "Failures", "dimensions": {"Kind": "heard-all"}},
+        "period": PERIOD,
+        "stat": "Sum",
+    }
     direct = next(event for event in events(cloud, "heard-all") if "alarmData" in event)
     assert direct["alarmArn"] == arn and direct["alarmData"]["state"] == detail["state"]
-    message = json.loads(next(event for event in events(cloud, "heard-all") if "Records" in event)["Records"][0]["Sns"]["Message"])
+    message = json.loads(
+        next(event for event in events(cloud, "heard-all") if "Records" in event)["Records"][0]["Sns"]["Message"]
+    )
     assert message["NewStateValue"] == "ALARM" and message["OldStateValue"] == "OK"
 
 
@@ -93,12 +125,22 @@ def test_disabled_actions_still_send_the_event(cloud: Cloud, heard: str) -> None
 def test_metric_math_alarm_and_composite(cloud: Cloud) -> None:
     def entry(name: str) -> dict[str, Any]:
         metric = {"Namespace": "Test", "MetricName": name, "Dimensions": [{"Name": "Kind", "Value": "math"}]}
-        return {"Id": name.lower(), "ReturnData": False,
-                "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Sum"}}
+        return {
+            "Id": name.lower(),
+            "ReturnData": False,
+            "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Sum"},
+        }
 
-    alarm(cloud, "rate", Threshold=5.0, Metrics=[
-        entry("Failures"), entry("Requests"),
-        {"Id": "rate", "Expression": "IF(requests > 0, 100 * FILL(failures, 0) / requests, 0)", "ReturnData": True}])
+    alarm(
+        cloud,
+        "rate",
+        Threshold=5.0,
+        Metrics=[
+            entry("Failures"),
+            entry("Requests"),
+            {"Id": "rate", "Expression": "IF(requests > 0, 100 * FILL(failures, 0) / requests, 0)", "ReturnData": True},
+        ],
+    )
     cloud.client("cloudwatch").put_composite_alarm(AlarmName="any", AlarmRule='ALARM("rate")')
     put(cloud, "math", 100, "Requests")
     put(cloud, "math", 6)
@@ -113,22 +155,42 @@ def test_metric_math_alarm_and_composite(cloud: Cloud) -> None:
 
 def test_expression_that_cannot_be_evaluated_says_so(cloud: Cloud) -> None:
     alarm(cloud, "broken", Metrics=[{"Id": "e", "Expression": "nobody + 1", "Period": 10}])
-    eventually(lambda: cloud.client("cloudwatch").describe_alarms(AlarmNames=["broken"])["MetricAlarms"][0].get(
-        "EvaluationState") == "EVALUATION_ERROR", 5)
+    eventually(
+        lambda: (
+            cloud.client("cloudwatch").describe_alarms(AlarmNames=["broken"])["MetricAlarms"][0].get("EvaluationState")
+            == "EVALUATION_ERROR"
+        ),
+        5,
+    )
 
 
 def test_describe_alarms_is_complete_in_the_query_protocol(cloud: Cloud) -> None:
-    alarm(cloud, "described", ActionsEnabled=False, DatapointsToAlarm=1, OKActions=["arn:aws:sns:eu-central-1:000000000000:x"])
+    alarm(
+        cloud,
+        "described",
+        ActionsEnabled=False,
+        DatapointsToAlarm=1,
+        OKActions=["arn:aws:sns:eu-central-1:000000000000:x"],
+    )
     request = urllib.request.Request(
-        cloud.endpoint, b"Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1=described",
-        {"Content-Type": "application/x-www-form-urlencoded",
-         "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/monitoring/aws4_request, "
-                          "SignedHeaders=host, Signature=0"})
+        cloud.endpoint,
+        b"Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1=described",
+        {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/monitoring/aws4_request, "
+            "SignedHeaders=host, Signature=0",
+        },
+    )
     text = urllib.request.urlopen(request).read().decode()
-    for part in ("<ActionsEnabled>false</ActionsEnabled>", "<StateUpdatedTimestamp>2", "<StateValue>",
-                 "<TreatMissingData>notBreaching</TreatMissingData>", "<Period>10</Period>",
-                 "<Dimensions><member><Name>Kind</Name><Value>described</Value></member></Dimensions>",
-                 "<OKActions><member>arn:aws:sns"):
+    for part in (
+        "<ActionsEnabled>false</ActionsEnabled>",
+        "<StateUpdatedTimestamp>2",
+        "<StateValue>",
+        "<TreatMissingData>notBreaching</TreatMissingData>",
+        "<Period>10</Period>",
+        "<Dimensions><member><Name>Kind</Name><Value>described</Value></member></Dimensions>",
+        "<OKActions><member>arn:aws:sns",
+    ):
         assert part in text
 
 

@@ -13,8 +13,12 @@ from cloud import Cloud, eventually, post
 def weigh(cloud: Cloud, name: str, version: str, weights: dict[str, float], **more: Any) -> dict[str, Any]:
     """UpdateAlias `live`."""
     return cloud.client("lambda").update_alias(
-        FunctionName=name, Name="live", FunctionVersion=version,
-        RoutingConfig={"AdditionalVersionWeights": weights}, **more)
+        FunctionName=name,
+        Name="live",
+        FunctionVersion=version,
+        RoutingConfig={"AdditionalVersionWeights": weights},
+        **more,
+    )
 
 
 def refused(cloud: Cloud, code: str, *arguments: Any, **more: Any) -> None:
@@ -29,8 +33,12 @@ def weighted(cloud: Cloud) -> str:
     """The ARN of an alias that sends 30 % to green."""
     blue, green = cloud.colors("weighted")
     return cloud.client("lambda").create_alias(
-        FunctionName="weighted", Name="live", FunctionVersion=blue, Description="kept",
-        RoutingConfig={"AdditionalVersionWeights": {green: 0.3}})["AliasArn"]
+        FunctionName="weighted",
+        Name="live",
+        FunctionVersion=blue,
+        Description="kept",
+        RoutingConfig={"AdditionalVersionWeights": {green: 0.3}},
+    )["AliasArn"]
 
 
 def test_invoke_splits_by_weight_and_names_the_version(cloud: Cloud, weighted: str) -> None:
@@ -64,10 +72,18 @@ def test_event_rule_splits_by_weight(cloud: Cloud, weighted: str) -> None:
 def total(cloud: Cloud, name: str, version: str) -> float:
     """Invocations of a version by way of the alias, from the metric that AWS has for it."""
     found = cloud.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Lambda", MetricName="Invocations", StartTime=0, EndTime=4_000_000_000, Period=3600,
-        Statistics=["Sum"], Dimensions=[{"Name": "FunctionName", "Value": name},
-                                        {"Name": "Resource", "Value": f"{name}:live"},
-                                        {"Name": "ExecutedVersion", "Value": version}])
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        StartTime=0,
+        EndTime=4_000_000_000,
+        Period=3600,
+        Statistics=["Sum"],
+        Dimensions=[
+            {"Name": "FunctionName", "Value": name},
+            {"Name": "Resource", "Value": f"{name}:live"},
+            {"Name": "ExecutedVersion", "Value": version},
+        ],
+    )
     return sum(point["Sum"] for point in found["Datapoints"])
 
 
@@ -110,9 +126,15 @@ def test_wrong_targets_are_refused_and_change_nothing(cloud: Cloud) -> None:
 def test_an_alias_is_drawn_from_only_to_invoke(cloud: Cloud) -> None:
     blue, green = cloud.colors("looked-at")
     lambda_ = cloud.client("lambda")
-    lambda_.create_alias(FunctionName="looked-at", Name="live", FunctionVersion=blue,
-                         RoutingConfig={"AdditionalVersionWeights": {green: 0.9}})
-    shown = {lambda_.get_function_configuration(FunctionName="looked-at", Qualifier="live")["Version"] for _ in range(20)}
+    lambda_.create_alias(
+        FunctionName="looked-at",
+        Name="live",
+        FunctionVersion=blue,
+        RoutingConfig={"AdditionalVersionWeights": {green: 0.9}},
+    )
+    shown = {
+        lambda_.get_function_configuration(FunctionName="looked-at", Qualifier="live")["Version"] for _ in range(20)
+    }
     assert shown == {blue}
     for version in (blue, green):
         for _ in range(10):

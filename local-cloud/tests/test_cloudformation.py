@@ -34,8 +34,11 @@ def outputs(stack: dict[str, Any]) -> dict[str, str]:
 def failures(cloud: Cloud) -> list[str]:
     """Why resources failed, for a failed assertion's message."""
     events = cloud.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
-    return [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in events
-            if event["ResourceStatus"].endswith("FAILED")]
+    return [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+        for event in events
+        if event["ResourceStatus"].endswith("FAILED")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +49,13 @@ def stack(cloud: Cloud) -> Iterator[dict[str, Any]]:
     for marker in ("one", "two"):
         s3.put_object(Bucket="stack-packages", Key=f"{marker}.zip", Body=package(marker))
     cloud.client("cloudformation").create_stack(
-        StackName=STACK, TemplateBody=template("blue", ["VersionOne"], "one.zip", "first"),
-        Capabilities=["CAPABILITY_NAMED_IAM"])
+        StackName=STACK,
+        TemplateBody=template("blue", ["VersionOne"], "one.zip", "first"),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
     created = settle(cloud)
     assert created["StackStatus"] == "CREATE_COMPLETE", failures(cloud)
-    cloud.client("lambda").create_alias(
-        FunctionName=FUNCTION, Name="live", FunctionVersion=outputs(created)["Version"])
+    cloud.client("lambda").create_alias(FunctionName=FUNCTION, Name="live", FunctionVersion=outputs(created)["Version"])
     yield created
     # As a custom resource would: a version that an alias names cannot be deleted.
     cloud.client("lambda").delete_alias(FunctionName=FUNCTION, Name="live")
@@ -62,14 +66,19 @@ def stack(cloud: Cloud) -> Iterator[dict[str, Any]]:
             assert status != "DELETE_FAILED", failures(cloud)
             time.sleep(0.1)
     assert not [name for name in cloud.client("dynamodb").list_tables()["TableNames"] if name.startswith("stack")]
-    assert not [alarm for alarm in cloud.client("cloudwatch").describe_alarms(
-        AlarmNamePrefix="stack", AlarmTypes=["MetricAlarm", "CompositeAlarm"])["MetricAlarms"]]
+    assert not [
+        alarm
+        for alarm in cloud.client("cloudwatch").describe_alarms(
+            AlarmNamePrefix="stack", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )["MetricAlarms"]
+    ]
 
 
 def update(cloud: Cloud, *arguments: Any) -> dict[str, Any]:
     """Update the stack and wait."""
     cloud.client("cloudformation").update_stack(
-        StackName=STACK, TemplateBody=template(*arguments), Capabilities=["CAPABILITY_NAMED_IAM"])
+        StackName=STACK, TemplateBody=template(*arguments), Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
     return settle(cloud)
 
 
@@ -91,7 +100,8 @@ def test_table_has_what_was_declared(cloud: Cloud, stack: dict[str, Any]) -> Non
 
 def test_alarms_are_declared_in_full(cloud: Cloud, stack: dict[str, Any]) -> None:
     found = cloud.client("cloudwatch").describe_alarms(
-        AlarmNamePrefix="stack", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        AlarmNamePrefix="stack", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
     plain, rate = sorted(found["MetricAlarms"], key=lambda alarm: alarm["AlarmName"])
     assert plain["Period"] == 10 and plain["Dimensions"] == [{"Name": "Color", "Value": "green"}]
     assert [query["Id"] for query in rate["Metrics"]] == ["m", "e"]
@@ -110,8 +120,10 @@ def test_next_version_leaves_the_first_with_its_code_and_variables(cloud: Cloud,
     assert post(url, {})[1]["color"] == "blue"
     updated = update(cloud, "blue", ["VersionTwo", "VersionThree"], "one.zip", "third")
     assert updated["StackStatus"] == "UPDATE_COMPLETE", failures(cloud)
-    numbers = [version["Version"] for version in cloud.client("lambda").list_versions_by_function(
-        FunctionName=FUNCTION)["Versions"]]
+    numbers = [
+        version["Version"]
+        for version in cloud.client("lambda").list_versions_by_function(FunctionName=FUNCTION)["Versions"]
+    ]
     # The stack let go of version 1, but it is there as long as the alias names it.
     assert {"1", "2", "3"} <= set(numbers)
     assert any("referenced by an alias" in reason for reason in failures(cloud))
@@ -133,10 +145,20 @@ def test_secret_and_parameter(cloud: Cloud, stack: dict[str, Any]) -> None:
 
 def test_silent_custom_resource_fails_when_its_time_is_up(cloud: Cloud) -> None:
     arn = cloud.function("silent", timeout=30)
-    body = {"Resources": {"Hung": {"Type": "Custom::Hung", "Properties": {
-        "ServiceToken": arn, "ServiceTimeout": "2", "Hang": "true"}}}}
-    cloud.client("cloudformation").create_stack(StackName="silent", TemplateBody=json.dumps(body), OnFailure="DO_NOTHING")
+    body = {
+        "Resources": {
+            "Hung": {"Type": "Custom::Hung", "Properties": {"ServiceToken": arn, "ServiceTimeout": "2", "Hang": "true"}}
+        }
+    }
+    cloud.client("cloudformation").create_stack(
+        StackName="silent", TemplateBody=json.dumps(body), OnFailure="DO_NOTHING"
+    )
     started = time.monotonic()
-    status = eventually(lambda: [stack["StackStatus"] for stack in cloud.client("cloudformation").describe_stacks(
-        StackName="silent")["Stacks"] if stack["StackStatus"] == "CREATE_FAILED"])
+    status = eventually(
+        lambda: [
+            stack["StackStatus"]
+            for stack in cloud.client("cloudformation").describe_stacks(StackName="silent")["Stacks"]
+            if stack["StackStatus"] == "CREATE_FAILED"
+        ]
+    )
     assert status and time.monotonic() - started < 5

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from cloud import Cloud, eventually, post
-from cutover_cloud import gateway
 from ministack.services import apigateway_v1
+
+from cutover_cloud import gateway
 
 
 def test_rest_event_has_no_version(cloud: Cloud) -> None:
@@ -40,7 +41,8 @@ def test_failed_event_is_tried_twice_more(cloud: Cloud) -> None:
     arn = cloud.function("flaky")
     events = cloud.client("events")
     events.put_rule(Name="flaky", EventPattern=json.dumps({"source": ["test.flaky"]}))
-    events.put_targets(Rule="flaky", Targets=[
-        {"Id": "1", "Arn": arn, "Input": json.dumps({"print": ["TRIED"], "fail": True})}])
+    events.put_targets(
+        Rule="flaky", Targets=[{"Id": "1", "Arn": arn, "Input": json.dumps({"print": ["TRIED"], "fail": True})}]
+    )
     events.put_events(Entries=[{"Source": "test.flaky", "DetailType": "t", "Detail": "{}"}])
     eventually(lambda: cloud.log("flaky").count("TRIED") == 3)

@@ -8,36 +8,63 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloud import Cloud, eventually
+
 from cutover_cloud import emf
 
 
 def line(names: list[list[str]], metrics: dict[str, Any], at: float | None = None, **members: str) -> str:
     """A log line with embedded metrics."""
-    return json.dumps({
-        "_aws": {"Timestamp": int((at or time.time()) * 1000), "CloudWatchMetrics": [
-            {"Namespace": "Cutover", "Dimensions": names,
-             "Metrics": [{"Name": name, "Unit": "Count"} for name in metrics]}]}} | metrics | members)
+    return json.dumps(
+        {
+            "_aws": {
+                "Timestamp": int((at or time.time()) * 1000),
+                "CloudWatchMetrics": [
+                    {
+                        "Namespace": "Cutover",
+                        "Dimensions": names,
+                        "Metrics": [{"Name": name, "Unit": "Count"} for name in metrics],
+                    }
+                ],
+            }
+        }
+        | metrics
+        | members
+    )
 
 
 def data(cloud: Cloud, queries: list[dict[str, Any]], **more: Any) -> dict[str, list[float]]:
     """GetMetricData of the last five minutes."""
     now = time.time()
     found = cloud.client("cloudwatch").get_metric_data(
-        MetricDataQueries=queries, StartTime=datetime.fromtimestamp(now - 300, UTC),
-        EndTime=datetime.fromtimestamp(now + 60, UTC), **more)
+        MetricDataQueries=queries,
+        StartTime=datetime.fromtimestamp(now - 300, UTC),
+        EndTime=datetime.fromtimestamp(now + 60, UTC),
+        **more,
+    )
     return {result["Id"]: result["Values"] for result in found["MetricDataResults"]}
 
 
-def stat(name: str, dimensions: dict[str, str], stat: str = "Sum", period: int = 10, show: bool = True) -> dict[str, Any]:
+def stat(
+    name: str, dimensions: dict[str, str], stat: str = "Sum", period: int = 10, show: bool = True
+) -> dict[str, Any]:
     """A query for one metric."""
     listed = [{"Name": key, "Value": value} for key, value in dimensions.items()]
-    return {"Id": name.lower(), "ReturnData": show, "MetricStat": {
-        "Metric": {"Namespace": "Cutover", "MetricName": name, "Dimensions": listed}, "Period": period, "Stat": stat}}
+    return {
+        "Id": name.lower(),
+        "ReturnData": show,
+        "MetricStat": {
+            "Metric": {"Namespace": "Cutover", "MetricName": name, "Dimensions": listed},
+            "Period": period,
+            "Stat": stat,
+        },
+    }
 
 
 def test_embedded_metrics_arrive_within_a_second_under_each_dimension_set(cloud: Cloud) -> None:
     cloud.function("emf")
-    printed = line([["Color"], ["Color", "Environment"]], {"Paid": [1, 2, 3], "Failed": 0}, Color="blue", Environment="e")
+    printed = line(
+        [["Color"], ["Color", "Environment"]], {"Paid": [1, 2, 3], "Failed": 0}, Color="blue", Environment="e"
+    )
     cloud.invoke("emf", {"print": [printed, "no metric", '{"_aws": "broken"}']})
     started = time.monotonic()
     eventually(lambda: sum(data(cloud, [stat("Paid", {"Color": "blue"})])["paid"]) == 6.0)
@@ -54,12 +81,20 @@ def test_expressions_and_order(cloud: Cloud) -> None:
     cloud.function("math")
     # Two whole periods in the past, so that the test does not depend on when it runs.
     base = time.time() // 60 * 60 - 120
-    cloud.invoke("math", {"print": [
-        line([["Kind"]], {"Requests": 10, "Errors": 1}, base, Kind="math"),
-        line([["Kind"]], {"Requests": 20}, base + 60, Kind="math")]})
-    queries = [stat("Requests", {"Kind": "math"}, period=60, show=False),
-               stat("Errors", {"Kind": "math"}, period=60, show=False),
-               {"Id": "rate", "Expression": "IF(requests > 0, 100 * FILL(errors, 0) / requests, 0)"}]
+    cloud.invoke(
+        "math",
+        {
+            "print": [
+                line([["Kind"]], {"Requests": 10, "Errors": 1}, base, Kind="math"),
+                line([["Kind"]], {"Requests": 20}, base + 60, Kind="math"),
+            ]
+        },
+    )
+    queries = [
+        stat("Requests", {"Kind": "math"}, period=60, show=False),
+        stat("Errors", {"Kind": "math"}, period=60, show=False),
+        {"Id": "rate", "Expression": "IF(requests > 0, 100 * FILL(errors, 0) / requests, 0)"},
+    ]
     eventually(lambda: data(cloud, queries)["rate"] == [0.0, 10.0])
     assert data(cloud, queries, ScanBy="TimestampAscending") == {"rate": [10.0, 0.0]}
 

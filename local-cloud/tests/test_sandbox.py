@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,8 +96,9 @@ def test_sigterm_ends_everything_within_five_seconds(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path / "run")
     arn = cloud.function("hang", timeout=600)
     pid = cloud.invoke("hang")[1]["pid"]
-    template = (
-        '{"Resources": {"Hung": {"Type": "Custom::Hung", "Properties": {"ServiceToken": "%s", "Hang": "true"}}}}' % arn)
+    template = json.dumps(
+        {"Resources": {"Hung": {"Type": "Custom::Hung", "Properties": {"ServiceToken": arn, "Hang": "true"}}}}
+    )
     cloud.client("cloudformation").create_stack(StackName="hung", TemplateBody=template)
     time.sleep(1)
     assert cloud.stop() < 5
@@ -124,7 +126,8 @@ def test_emulator_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_outside_the_run_folder(cloud: Cloud) -> None:
-    opened = {os.path.realpath(link) for link in Path(f"/proc/{cloud.process.pid}/fd").iterdir()
-              if os.path.exists(link)}
+    opened = {
+        os.path.realpath(link) for link in Path(f"/proc/{cloud.process.pid}/fd").iterdir() if os.path.exists(link)
+    }
     files = {path for path in opened if os.path.isfile(path)}
     assert files and all(path.startswith(str(cloud.run_dir)) for path in files)

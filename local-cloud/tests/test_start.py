@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cutover_cloud import compatibility, environment, settings
 
 
@@ -14,10 +15,17 @@ def test_other_versions_are_refused_by_name() -> None:
         compatibility.require_pinned_version("1.5.34")
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["--port", "0", "--run-dir", "x"], ["--port", "70000", "--run-dir", "x"], ["--port", "4566"],
-    ["--port", "4566", "--run-dir", "x", "--tick-seconds", "0"],
-    ["--port", "4566", "--run-dir", "x", "--tick-seconds", "61"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--port", "0", "--run-dir", "x"],
+        ["--port", "70000", "--run-dir", "x"],
+        ["--port", "4566"],
+        ["--port", "4566", "--run-dir", "x", "--tick-seconds", "0"],
+        ["--port", "4566", "--run-dir", "x", "--tick-seconds", "61"],
+    ],
+)
 def test_wrong_arguments_exit(arguments: list[str]) -> None:
     with pytest.raises(SystemExit):
         settings.parse(arguments)

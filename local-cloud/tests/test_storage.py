@@ -13,16 +13,22 @@ from cloud import Cloud
 def table(cloud: Cloud) -> str:
     """A table with the key `id`."""
     cloud.client("dynamodb").create_table(
-        TableName="items", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+        TableName="items",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
     return "items"
 
 
 def put(cloud: Cloud, table: str, name: str, owner: str) -> None:
     """Claim an item."""
     cloud.client("dynamodb").put_item(
-        TableName=table, Item={"id": {"S": name}, "owner": {"S": owner}},
-        ConditionExpression="attribute_not_exists(id)", ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        TableName=table,
+        Item={"id": {"S": name}, "owner": {"S": owner}},
+        ConditionExpression="attribute_not_exists(id)",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -41,10 +47,22 @@ def test_lost_claim_shows_the_winner(cloud: Cloud, table: str) -> None:
 def transaction(table: str) -> list[dict[str, Any]]:
     """Puts `b` if absent and requires `a` to be owned by `first`."""
     return [
-        {"Put": {"TableName": table, "Item": {"id": {"S": "b"}}, "ConditionExpression": "attribute_not_exists(id)",
-                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}},
-        {"ConditionCheck": {"TableName": table, "Key": {"id": {"S": "c"}},
-                            "ConditionExpression": "attribute_not_exists(id)"}}]
+        {
+            "Put": {
+                "TableName": table,
+                "Item": {"id": {"S": "b"}},
+                "ConditionExpression": "attribute_not_exists(id)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+        {
+            "ConditionCheck": {
+                "TableName": table,
+                "Key": {"id": {"S": "c"}},
+                "ConditionExpression": "attribute_not_exists(id)",
+            }
+        },
+    ]
 
 
 def test_transaction_is_all_or_nothing_and_replays_by_token(cloud: Cloud, table: str) -> None:
@@ -62,10 +80,13 @@ def test_transaction_is_all_or_nothing_and_replays_by_token(cloud: Cloud, table:
 def test_update_with_a_stale_generation_is_refused(cloud: Cloud, table: str) -> None:
     def advance(from_: int) -> dict[str, Any]:
         return cloud.client("dynamodb").update_item(
-            TableName=table, Key={"id": {"S": "state"}}, UpdateExpression="SET generation = :next",
+            TableName=table,
+            Key={"id": {"S": "state"}},
+            UpdateExpression="SET generation = :next",
             ConditionExpression="attribute_not_exists(id) OR generation = :now",
             ExpressionAttributeValues={":next": {"N": str(from_ + 1)}, ":now": {"N": str(from_)}},
-            ReturnValues="ALL_NEW")
+            ReturnValues="ALL_NEW",
+        )
 
     assert advance(0)["Attributes"]["generation"] == {"N": "1"}
     assert advance(1)["Attributes"]["generation"] == {"N": "2"}
@@ -90,7 +111,8 @@ def test_secret_stages_move(cloud: Cloud) -> None:
     pending = secrets.put_secret_value(SecretId="staged", SecretString="two", VersionStages=["AWSPENDING"])["VersionId"]
     current = secrets.get_secret_value(SecretId="staged")
     assert current["SecretString"] == "one"
-    secrets.update_secret_version_stage(SecretId="staged", VersionStage="AWSCURRENT", MoveToVersionId=pending,
-                                        RemoveFromVersionId=current["VersionId"])
+    secrets.update_secret_version_stage(
+        SecretId="staged", VersionStage="AWSCURRENT", MoveToVersionId=pending, RemoveFromVersionId=current["VersionId"]
+    )
     assert secrets.get_secret_value(SecretId="staged")["SecretString"] == "two"
     assert secrets.get_secret_value(SecretId="staged", VersionStage="AWSPREVIOUS")["SecretString"] == "one"

@@ -47,11 +47,14 @@ def describe_alarms(params: dict[str, Any], body: dict[str, Any], is_cbor: bool,
     if chosen[0] != 200:
         return _DESCRIBE(params, body, is_cbor, is_json)
     page = json.loads(chosen[2])
-    return request.answer("DescribeAlarms", {
-        "MetricAlarms": [cloudwatch._alarms[alarm["AlarmName"]] for alarm in page["MetricAlarms"]],
-        "CompositeAlarms": [cloudwatch._composite_alarms[alarm["AlarmName"]] for alarm in page["CompositeAlarms"]],
-        "NextToken": page.get("NextToken"),
-    })
+    return request.answer(
+        "DescribeAlarms",
+        {
+            "MetricAlarms": [cloudwatch._alarms[alarm["AlarmName"]] for alarm in page["MetricAlarms"]],
+            "CompositeAlarms": [cloudwatch._composite_alarms[alarm["AlarmName"]] for alarm in page["CompositeAlarms"]],
+            "NextToken": page.get("NextToken"),
+        },
+    )
 
 
 def get_metric_data(params: dict[str, Any], body: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Response:
@@ -74,8 +77,13 @@ def get_metric_data(params: dict[str, Any], body: dict[str, Any], is_cbor: bool,
 def _result(evaluation: query.Evaluation, entry: dict[str, Any], newest_first: bool) -> dict[str, Any]:
     points = sorted(evaluation.series(entry["Id"]).items(), reverse=newest_first)
     own_label = entry["Id"] if entry.get("Expression") else entry["MetricStat"]["Metric"]["MetricName"]
-    return {"Id": entry["Id"], "Label": entry.get("Label") or own_label, "StatusCode": "Complete",
-            "Timestamps": [float(at) for at, _ in points], "Values": [float(value) for _, value in points]}
+    return {
+        "Id": entry["Id"],
+        "Label": entry.get("Label") or own_label,
+        "StatusCode": "Complete",
+        "Timestamps": [float(at) for at, _ in points],
+        "Values": [float(value) for _, value in points],
+    }
 
 
 _PUT = cloudwatch._put_metric_alarm

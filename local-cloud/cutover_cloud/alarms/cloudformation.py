@@ -13,8 +13,15 @@ from cutover_cloud.alarms.api import complete
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
-COMPOSITE_MEMBERS = ("AlarmRule", "AlarmDescription", "AlarmActions", "OKActions", "InsufficientDataActions",
-                     "ActionsEnabled", "Tags")
+COMPOSITE_MEMBERS = (
+    "AlarmRule",
+    "AlarmDescription",
+    "AlarmActions",
+    "OKActions",
+    "InsufficientDataActions",
+    "ActionsEnabled",
+    "Tags",
+)
 
 
 def _numbers(queries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -42,8 +49,9 @@ def _create_composite(logical_id: str, props: Properties, stack_name: str) -> Cr
     return _put_composite(props.get("AlarmName") or provisioners._physical_name(stack_name, logical_id), props)
 
 
-def _update_composite(physical_id: str, old: Properties, new: Properties, stack_name: str,
-                      logical_id: str | None = None) -> Created:
+def _update_composite(
+    physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str | None = None
+) -> Created:
     if new.get("AlarmName", physical_id) == physical_id:
         return _put_composite(physical_id, new)
     created = _create_composite(logical_id or physical_id, new, stack_name)
@@ -70,6 +78,12 @@ def install() -> None:
         return alarm
 
     provisioners._cw_metric_alarm_record = alarm_record
-    provisioners._RESOURCE_HANDLERS.setdefault("AWS::CloudWatch::CompositeAlarm", {
-        "create": _create_composite, "update": _update_composite, "update_with_logical_id": True,
-        "delete": _delete_composite})
+    provisioners._RESOURCE_HANDLERS.setdefault(
+        "AWS::CloudWatch::CompositeAlarm",
+        {
+            "create": _create_composite,
+            "update": _update_composite,
+            "update_with_logical_id": True,
+            "delete": _delete_composite,
+        },
+    )

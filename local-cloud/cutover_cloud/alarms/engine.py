@@ -40,9 +40,15 @@ def points(alarm: Alarm, now: float) -> dict[int, float | None]:
         name = alarm.get("ThresholdMetricId") or (shown[0] if len(shown) == 1 else "")
         series = query.Evaluation(alarm["Metrics"], start, end).series(name)
     else:
-        series = store.series(alarm["Namespace"], alarm["MetricName"], query.dimensions(alarm),
-                              alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average",
-                              period, start, end)
+        series = store.series(
+            alarm["Namespace"],
+            alarm["MetricName"],
+            query.dimensions(alarm),
+            alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average",
+            period,
+            start,
+            end,
+        )
     return {at: series.get(at) for at in range(start, end, period)}
 
 
@@ -75,8 +81,13 @@ def evaluate(alarm: Alarm, now: float) -> None:
 def _transition(alarm: Alarm, state: State, found: dict[int, float | None], now: float) -> None:
     before = alarm["StateValue"]
     reason, data = _reason(alarm, state, found, now)
-    alarm.update(StateValue=str(state), StateReason=reason, StateReasonData=json.dumps(data),
-                 StateUpdatedTimestamp=now, StateTransitionedTimestamp=now)
+    alarm.update(
+        StateValue=str(state),
+        StateReason=reason,
+        StateReasonData=json.dumps(data),
+        StateUpdatedTimestamp=now,
+        StateTransitionedTimestamp=now,
+    )
     log.info("alarm %s: %s -> %s: %s", alarm["AlarmName"], before, state, reason)
     cloudwatch._record_history(alarm["AlarmName"], before, str(state), reason, reason_data=data)
     cloudwatch._dispatch_alarm_actions(alarm, before, str(state), reason)
@@ -86,8 +97,13 @@ def _transition(alarm: Alarm, state: State, found: dict[int, float | None], now:
 def _reason(alarm: Alarm, state: State, found: dict[int, float | None], now: float) -> tuple[str, dict[str, Any]]:
     """`StateReason` and `StateReasonData` in the words of CloudWatch."""
     real = [(at, value) for at, value in found.items() if value is not None][-int(alarm["EvaluationPeriods"]) :]
-    data: dict[str, Any] = {"version": "1.0", "queryDate": stamp(now), "period": period_seconds(alarm),
-                            "recentDatapoints": [value for _, value in real], "threshold": float(alarm["Threshold"])}
+    data: dict[str, Any] = {
+        "version": "1.0",
+        "queryDate": stamp(now),
+        "period": period_seconds(alarm),
+        "recentDatapoints": [value for _, value in real],
+        "threshold": float(alarm["Threshold"]),
+    }
     if real:
         data["startDate"] = stamp(real[0][0])
     if alarm.get("Statistic") and not alarm.get("Metrics"):
@@ -95,15 +111,23 @@ def _reason(alarm: Alarm, state: State, found: dict[int, float | None], now: flo
     if not real:
         return f"Insufficient Data: no datapoints were received ({state}).", data
     rule_ = rule(alarm)
-    shown = ", ".join(f"{value} ({time.strftime('%d/%m/%y %H:%M:%S', time.gmtime(at))})"
-                      for at, value in real[-DATAPOINTS_SHOWN_MAX:])
+    shown = ", ".join(
+        f"{value} ({time.strftime('%d/%m/%y %H:%M:%S', time.gmtime(at))})" for at, value in real[-DATAPOINTS_SHOWN_MAX:]
+    )
     verb = "was" if state is State.ALARM else "was not"
-    words = {"GreaterThanOrEqualToThreshold": "greater than or equal to", "GreaterThanThreshold": "greater than",
-             "LessThanThreshold": "less than", "LessThanOrEqualToThreshold": "less than or equal to"}
-    return (f"Threshold Crossed: {len(real)} out of the last {rule_.evaluation_periods} datapoints [{shown}] {verb} "
-            f"{words[rule_.comparison]} the threshold ({rule_.threshold}) (minimum {rule_.datapoints_to_alarm} "
-            f"datapoint{'s' if rule_.datapoints_to_alarm > 1 else ''} for {alarm['StateValue']} -> {state} "
-            "transition).", data)
+    words = {
+        "GreaterThanOrEqualToThreshold": "greater than or equal to",
+        "GreaterThanThreshold": "greater than",
+        "LessThanThreshold": "less than",
+        "LessThanOrEqualToThreshold": "less than or equal to",
+    }
+    return (
+        f"Threshold Crossed: {len(real)} out of the last {rule_.evaluation_periods} datapoints [{shown}] {verb} "
+        f"{words[rule_.comparison]} the threshold ({rule_.threshold}) (minimum {rule_.datapoints_to_alarm} "
+        f"datapoint{'s' if rule_.datapoints_to_alarm > 1 else ''} for {alarm['StateValue']} -> {state} "
+        "transition).",
+        data,
+    )
 
 
 def stamp(at: float) -> str:

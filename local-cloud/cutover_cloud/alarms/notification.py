@@ -13,6 +13,7 @@ from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch, eventbridge, lambda_svc
 
 from cutover_cloud.alarms.engine import Alarm, stamp
+from cutover_cloud.permissions import ALARMS, Permissions
 
 log = logging.getLogger("cutover_cloud.alarms")
 
@@ -36,8 +37,11 @@ def configuration(alarm: Alarm) -> dict[str, Any]:
 
 
 def _own_metric(alarm: Alarm) -> dict[str, Any]:
-    metric = {"Namespace": alarm.get("Namespace"), "MetricName": alarm.get("MetricName"),
-              "Dimensions": alarm.get("Dimensions")}
+    metric = {
+        "Namespace": alarm.get("Namespace"),
+        "MetricName": alarm.get("MetricName"),
+        "Dimensions": alarm.get("Dimensions"),
+    }
     stat = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
     return {"Id": new_uuid(), "MetricStat": {"Metric": metric, "Period": alarm.get("Period"), "Stat": stat}}
 
@@ -51,9 +55,13 @@ def _query(entry: dict[str, Any]) -> dict[str, Any]:
     stat = entry["MetricStat"]
     metric = stat["Metric"]
     dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions") or []}
-    return shown | {"metricStat": {
-        "metric": {"namespace": metric["Namespace"], "name": metric["MetricName"], "dimensions": dimensions},
-        "period": int(stat["Period"]), "stat": stat["Stat"]}}
+    return shown | {
+        "metricStat": {
+            "metric": {"namespace": metric["Namespace"], "name": metric["MetricName"], "dimensions": dimensions},
+            "period": int(stat["Period"]),
+            "stat": stat["Stat"],
+        }
+    }
 
 
 def detail(alarm: Alarm, previous: str, value: str, reason: str, now: float) -> dict[str, Any]:
@@ -64,24 +72,43 @@ def detail(alarm: Alarm, previous: str, value: str, reason: str, now: float) -> 
     if before is None or before["value"] != previous:
         before = {"value": previous, "reason": "Unchecked: Initial alarm creation", "timestamp": stamp(now)}
     _last[alarm["AlarmArn"]] = current
-    return {"alarmName": alarm["AlarmName"], "state": current, "previousState": before,
-            "configuration": configuration(alarm)}
+    return {
+        "alarmName": alarm["AlarmName"],
+        "state": current,
+        "previousState": before,
+        "configuration": configuration(alarm),
+    }
 
 
 def _send_event(alarm: Alarm, body: dict[str, Any], now: float) -> None:
-    eventbridge._dispatch_event({
-        "EventId": new_uuid(), "Source": "aws.cloudwatch", "DetailType": "CloudWatch Alarm State Change",
-        "Detail": json.dumps(body), "EventBusName": "default", "Time": now,
-        "Resources": [alarm["AlarmArn"]], "Account": get_account_id(), "Region": get_region()})
+    eventbridge._dispatch_event(
+        {
+            "EventId": new_uuid(),
+            "Source": "aws.cloudwatch",
+            "DetailType": "CloudWatch Alarm State Change",
+            "Detail": json.dumps(body),
+            "EventBusName": "default",
+            "Time": now,
+            "Resources": [alarm["AlarmArn"]],
+            "Account": get_account_id(),
+            "Region": get_region(),
+        }
+    )
 
 
-def _invoke_actions(alarm: Alarm, body: dict[str, Any], now: float) -> None:
+def _invoke_actions(alarm: Alarm, body: dict[str, Any], now: float, permissions: Permissions) -> None:
     if not alarm.get("ActionsEnabled", True):
         return
-    payload = {"source": "aws.cloudwatch", "alarmArn": alarm["AlarmArn"], "accountId": get_account_id(),
-               "time": stamp(now), "region": get_region(), "alarmData": body}
+    payload = {
+        "source": "aws.cloudwatch",
+        "alarmArn": alarm["AlarmArn"],
+        "accountId": get_account_id(),
+        "time": stamp(now),
+        "region": get_region(),
+        "alarmData": body,
+    }
     for action in alarm.get(ACTIONS[body["state"]["value"]]) or []:
-        if ":lambda:" not in action:
+        if ":lambda:" not in action or not permissions.allows(ALARMS, action, alarm["AlarmArn"]):
             continue
         func, config, name = lambda_svc._get_func_record_for_ref(action)
         if func is None or config is None:
@@ -90,7 +117,7 @@ def _invoke_actions(alarm: Alarm, body: dict[str, Any], now: float) -> None:
         lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(func, config), payload)
 
 
-def install() -> None:
+def install(permissions: Permissions) -> None:
     """Add to MiniStack's own notification, off the event loop, which delivery may block."""
     notify_topics = cloudwatch._dispatch_alarm_actions
 
@@ -100,7 +127,7 @@ def install() -> None:
 
         def deliver() -> None:
             _send_event(alarm, body, now)
-            _invoke_actions(alarm, body, now)
+            _invoke_actions(alarm, body, now, permissions)
             notify_topics(alarm, old_state, new_state, reason)
 
         threading.Thread(target=contextvars.copy_context().run, args=(deliver,), daemon=True).start()

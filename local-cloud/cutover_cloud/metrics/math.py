@@ -19,13 +19,29 @@ Value = float | Series | list[Series]
 _TOKEN = re.compile(r"\s*(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|[A-Za-z_]\w*|&&|\|\||[<>=!]=|[-+*/^<>()\[\],])")
 # Loosest first.
 _LEVELS: tuple[tuple[str, ...], ...] = (
-    ("||", "OR"), ("&&", "AND"), ("==", "!=", "<", ">", "<=", ">="), ("+", "-"), ("*", "/"), ("^",))
+    ("||", "OR"),
+    ("&&", "AND"),
+    ("==", "!=", "<", ">", "<=", ">="),
+    ("+", "-"),
+    ("*", "/"),
+    ("^",),
+)
 _OPERATORS: dict[str, Callable[[float, float], float]] = {
-    "||": lambda a, b: float(bool(a) or bool(b)), "OR": lambda a, b: float(bool(a) or bool(b)),
-    "&&": lambda a, b: float(bool(a) and bool(b)), "AND": lambda a, b: float(bool(a) and bool(b)),
-    "==": lambda a, b: float(a == b), "!=": lambda a, b: float(a != b), "<": lambda a, b: float(a < b),
-    ">": lambda a, b: float(a > b), "<=": lambda a, b: float(a <= b), ">=": lambda a, b: float(a >= b),
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "^": operator.pow,
+    "||": lambda a, b: float(bool(a) or bool(b)),
+    "OR": lambda a, b: float(bool(a) or bool(b)),
+    "&&": lambda a, b: float(bool(a) and bool(b)),
+    "AND": lambda a, b: float(bool(a) and bool(b)),
+    "==": lambda a, b: float(a == b),
+    "!=": lambda a, b: float(a != b),
+    "<": lambda a, b: float(a < b),
+    ">": lambda a, b: float(a > b),
+    "<=": lambda a, b: float(a <= b),
+    ">=": lambda a, b: float(a >= b),
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
 }
 
 
@@ -63,7 +79,7 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if found is None:
-            raise ExpressionError(f"unexpected {text[position:position + 10]!r}")
+            raise ExpressionError(f"unexpected {text[position : position + 10]!r}")
         tokens.append(found[1])
         position = found.end()
     return tokens
@@ -220,12 +236,18 @@ def _filled(series: Series, mode: Value | str, grid: range) -> Series:
 
 def _rate(series: Series) -> Series:
     ordered = sorted(series.items())
-    return {at: (value - before) / (at - earlier)
-            for (earlier, before), (at, value) in zip(ordered, ordered[1:], strict=False)}
+    return {
+        at: (value - before) / (at - earlier)
+        for (earlier, before), (at, value) in zip(ordered, ordered[1:], strict=False)
+    }
 
 
 _AGGREGATES: dict[str, Callable[[list[float]], float]] = {
-    "SUM": lambda values: float(sum(values)), "MAX": max, "MIN": min, "AVG": lambda values: sum(values) / len(values)}
+    "SUM": lambda values: float(sum(values)),
+    "MAX": max,
+    "MIN": min,
+    "AVG": lambda values: sum(values) / len(values),
+}
 
 
 def _aggregate(function: Callable[[list[float]], float], value: Value) -> Value:

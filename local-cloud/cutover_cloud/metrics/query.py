@@ -53,8 +53,15 @@ class Evaluation:
 
     def _stat(self, stat: dict[str, Any]) -> Series:
         metric = stat["Metric"]
-        return store.series(metric["Namespace"], metric["MetricName"], dimensions(metric), stat["Stat"],
-                            int(stat["Period"]), self._start, self._end)
+        return store.series(
+            metric["Namespace"],
+            metric["MetricName"],
+            dimensions(metric),
+            stat["Stat"],
+            int(stat["Period"]),
+            self._start,
+            self._end,
+        )
 
     def _metrics(self) -> list[Series]:
         return [self.series(name) for name, query in self._queries.items() if not query.get("Expression")]

@@ -45,8 +45,16 @@ def record(namespace: str, name: str, dimensions: dict[str, str], value: float, 
         # The same value in the same second only raises its count: counters stay small.
         points[-1]["Count"] += 1.0
         return
-    points.append({"Timestamp": timestamp, "Value": value, "Count": 1.0, "Unit": unit, "Dimensions": dict(dimensions),
-                   "_second": int(timestamp)})
+    points.append(
+        {
+            "Timestamp": timestamp,
+            "Value": value,
+            "Count": 1.0,
+            "Unit": unit,
+            "Dimensions": dict(dimensions),
+            "_second": int(timestamp),
+        }
+    )
 
 
 def window(namespace: str, name: str, dimensions: dict[str, str], start: float, end: float) -> list[Point]:
@@ -62,8 +70,9 @@ def statistic(points: Iterable[Point], name: str) -> float | None:
     return cloudwatch._stat_value(stats, name, listed) if stats else None
 
 
-def series(namespace: str, name: str, dimensions: dict[str, str], stat: str, period: int, start: float,
-           end: float) -> dict[int, float]:
+def series(
+    namespace: str, name: str, dimensions: dict[str, str], stat: str, period: int, start: float, end: float
+) -> dict[int, float]:
     """The statistic per period, by the period's start."""
     buckets: dict[int, list[Point]] = {}
     for point in window(namespace, name, dimensions, start, end):
@@ -84,4 +93,5 @@ def install() -> None:
     cloudwatch._metric_bucket = _bucket
     cloudwatch._evict_old_metrics = lambda: None
     cloudwatch.record_metric = lambda namespace, metric_name, value, unit="None", dimensions=None: record(
-        namespace, metric_name, dimensions or {}, float(value), unit, time.time())
+        namespace, metric_name, dimensions or {}, float(value), unit, time.time()
+    )

@@ -34,7 +34,6 @@ class SandboxFailure(Exception):
 class Launch:
     """All that is needed to start an environment."""
 
-    name: str
     code_dir: str
     variables: dict[str, str]
     timeout_seconds: float

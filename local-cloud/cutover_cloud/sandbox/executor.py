@@ -45,7 +45,8 @@ class Executor:
             if slot is None:
                 function_log.count_invocation(config, 0.0, error=False, throttled=True)
                 return lambda_svc._throttle_response(
-                    "ReservedFunctionConcurrentInvocationLimitExceeded" if limit == "function"
+                    "ReservedFunctionConcurrentInvocationLimitExceeded"
+                    if limit == "function"
                     else "ConcurrentInvocationLimitExceeded",
                     "Rate Exceeded.",
                 )
@@ -65,12 +66,17 @@ class Executor:
             raise RuntimeError("a function cannot be waited for on the event loop")
         return asyncio.run_coroutine_threadsafe(self.execute(func, event), self._loop).result()
 
-    def retire(self, name: str, qualifier: str | None = None, account: str | None = None,
-               region: str | None = None) -> None:
+    def retire(
+        self, name: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
+    ) -> None:
         """End the environments of code or configuration that is no more. Takes the arguments of MiniStack's own."""
         for key in list(self._pools):
-            if (key[2] == name and qualifier in (None, key[3]) and account in (None, key[0])
-                    and region in (None, key[1])):
+            if (
+                key[2] == name
+                and qualifier in (None, key[3])
+                and account in (None, key[0])
+                and region in (None, key[1])
+            ):
                 pool = self._pools.pop(key)
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(pool.retire)
@@ -80,8 +86,9 @@ class Executor:
         for pool in self._pools.values():
             pool.kill()
 
-    async def _run(self, func: dict[str, Any], config: dict[str, Any], event: Any,
-                   scope: tuple[str, str]) -> dict[str, Any]:
+    async def _run(
+        self, func: dict[str, Any], config: dict[str, Any], event: Any, scope: tuple[str, str]
+    ) -> dict[str, Any]:
         if not func.get("code_zip"):
             return _failure("Runtime.InvalidEntrypoint", "The function has no code.")
         pool = self._pool(func, config, scope)
@@ -90,7 +97,7 @@ class Executor:
             sandbox = await pool.acquire()
         except SandboxFailure as failure:
             return _failure(failure.error_type, str(failure))
-        log = function_log.begin(config, request_id)
+        log = function_log.begin(config)
         try:
             outcome = await sandbox.invoke(_event(config, event, request_id, sandbox.launch.timeout_seconds))
             return _result(outcome, log)
@@ -115,7 +122,6 @@ class Executor:
         with request_scope(*scope):
             variables = self._variables(config, code_dir, scope[1])
         return Launch(
-            name=config["FunctionName"],
             code_dir=code_dir,
             variables=variables,
             timeout_seconds=float(config.get("Timeout", 3)),
