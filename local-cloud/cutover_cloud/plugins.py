@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from cutover_cloud import (
+    alias_actions,
     alias_routing,
     custom_resources,
+    declared_secrets,
     declared_tables,
     function_log,
     gateway,
@@ -30,6 +32,8 @@ def install(settings: Settings) -> Executor:
     cloudformation.install()
     schedules.install(settings)
     alias_routing.install()
+    alias_actions.install()
+    declared_secrets.install()
     declared_tables.install()
     gateway.install()
     permissions.install(permitted)

@@ -54,6 +54,7 @@ impl Cloud {
             port.to_string(),
             "--run-dir".to_owned(),
             options.folder.display().to_string(),
+            "--enforce-permissions".to_owned(),
             "--tick-seconds".to_owned(),
             options.tick_seconds.to_string(),
         ];

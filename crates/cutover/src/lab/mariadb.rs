@@ -218,6 +218,7 @@ fn arguments(color: Color, data: &Path, port: u16) -> Vec<String> {
     let mut args = vec![
         "--no-defaults".to_owned(),
         format!("--datadir={}", data.display()),
+        format!("--tmpdir={}", data.display()),
         format!("--port={port}"),
         "--bind-address=127.0.0.1".to_owned(),
         "--socket=mariadb.sock".to_owned(),
@@ -250,6 +251,8 @@ async fn install(name: &str, data: &Path) -> Result<(), LabError> {
                 .is_root()
                 .then_some("--user=root"),
         )
+        // Its temporary tables would meet those of the other server in a shared folder.
+        .env("TMPDIR", data)
         .stdin(Stdio::null())
         .output()
         .await

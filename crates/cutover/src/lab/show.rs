@@ -24,6 +24,9 @@ const ROLLBACK_MAX_SECONDS: u64 = 300;
 /// What failed, in a sentence: the lab itself, a cutover, or the reconciliation.
 pub async fn show(options: &LabOptions) -> Result<(), String> {
     let began = Instant::now();
+    // The databases change their working folder.
+    let folder = std::path::absolute(&options.folder).map_err(|error| error.to_string())?;
+    let options = &LabOptions { folder, ..options.clone() };
     prepare(&options.folder).map_err(|error| describe(&error))?;
     println!(
         "Bringing up two databases, the local cloud and the stack. Logs: {}",
