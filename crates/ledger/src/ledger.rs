@@ -107,6 +107,12 @@ impl<S: Secrets> SqlLedger<S> {
         }
     }
 
+    /// Where its credentials come from.
+    #[must_use]
+    pub fn secrets(&self) -> &S {
+        &self.secrets
+    }
+
     /// How many connections were opened so far.
     #[must_use]
     pub fn connections_opened(&self) -> u32 {
