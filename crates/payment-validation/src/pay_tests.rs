@@ -233,13 +233,18 @@ async fn whatever_call_fails_the_next_attempt_finishes_the_same_payment() {
 }
 
 #[tokio::test]
-async fn a_log_that_fails_leaves_the_payment_to_be_finished_at_once() {
+async fn a_log_that_fails_leaves_the_payment_to_be_finished_soon() {
     let world = world();
     world.log.faults.plan([Some(Fault::Refused)]);
     assert_eq!(
         pay(&world).await,
         Err((Code::TransactionLogUnavailable, Effect::Committed))
     );
+    assert_eq!(
+        retry(&world).await,
+        Err((Code::PaymentInProgress, Effect::Unknown))
+    );
+    let_lease_end(&world);
     assert!(!retry(&world).await.unwrap().replayed);
     assert_paid_once(&world);
 }

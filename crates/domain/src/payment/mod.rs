@@ -22,6 +22,7 @@ pub mod problem;
 pub mod receipt;
 pub mod record;
 pub mod request;
+mod request_reader;
 pub mod scope;
 pub mod session;
 pub mod settle;
