@@ -14,7 +14,7 @@ use cutover_domain::payment::{
 };
 use cutover_ledger::{LedgerConfig, SqlLedger};
 use cutover_ports::payment::fakes::FakeSecrets;
-use cutover_ports::payment::{Applied, CallError, Ledger as _};
+use cutover_ports::payment::{Applied, CallError, Found, Ledger as _};
 use cutover_testkit::{MariaDb, Proxy};
 
 const SCHEMA: [&str; 2] = [
@@ -132,6 +132,25 @@ async fn a_row_is_written_once_and_is_enough_to_answer_again() {
         "1\tÜnal 🙂"
     );
     assert_eq!(ledger.connections_opened(), 1);
+}
+
+#[tokio::test]
+async fn a_payment_is_found_by_its_transaction_id_in_its_scope_only() {
+    let db = database();
+    let ledger = ledger(db.port(), "first");
+    let claim = claim("k-1", "t-1");
+    let receipt = Receipt::of(&claim, Color::Blue);
+    post(&ledger, &claim, Color::Blue).await.unwrap();
+    let found = ledger.find(&claim.scope, "t-1", BUDGET).await.unwrap();
+    assert_eq!(found, Some(Found::Completed(receipt)));
+    let other = Scope::new(Some("shop"), None);
+    for (scope, id) in [
+        (&claim.scope, "T-1"),
+        (&claim.scope, "t-2"),
+        (&other, "t-1"),
+    ] {
+        assert_eq!(ledger.find(scope, id, BUDGET).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -13,13 +13,18 @@ use crate::hash_keys::HashKeys;
 type World = PaymentValidation<FakeSessions, FakeLedger, FakeLog, FakeSecrets>;
 
 /// What each event in `events/payment-validation` is answered: a status and a code or outcome, or an error's name.
-const EXPECTED: [(&str, &str); 55] = [
+const EXPECTED: [(&str, &str); 59] = [
     ("alb-health", "200"),
     ("alb-payment", "201"),
     ("alb-payment-multi-value", "201"),
     ("direct-bad-action", "UnknownAction"),
     ("direct-bad-action-type", "UnknownEvent"),
     ("direct-bad-payment", "422 validation_failed"),
+    (
+        "direct-bad-lookup",
+        "422 validation_failed: transactionId required",
+    ),
+    ("direct-lookup", "404 payment_not_found"),
     ("direct-payment", "201"),
     ("direct-payment-wrapped", "201"),
     ("direct-validate", "200"),
@@ -114,7 +119,9 @@ const EXPECTED: [(&str, &str); 55] = [
         "rest-bad-zero-amount",
         "422 validation_failed: amount amount_not_positive",
     ),
+    ("rest-bad-lookup", "404 payment_not_found"),
     ("rest-health", "200"),
+    ("rest-lookup", "404 payment_not_found"),
     ("rest-payment", "201"),
     ("rest-payment-authorizer", "201"),
     ("rest-payment-base64", "201"),
@@ -338,6 +345,25 @@ async fn an_unknown_event_is_told_what_is_taken() {
             "{event}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_payment_is_looked_up_in_its_scope() {
+    let world = world();
+    let paid = body(&send_file(&world, "rest-payment-key").await);
+    for name in ["rest-lookup", "direct-lookup"] {
+        let found = send_file(&world, name).await;
+        assert_eq!(
+            (&found["statusCode"], body(&found)),
+            (&json!(200), paid.clone()),
+            "{name}"
+        );
+    }
+    let mut elsewhere: Value = serde_json::from_str(&event("rest-lookup")).unwrap();
+    elsewhere["queryStringParameters"] = json!({"merchantId": "shop-8"});
+    elsewhere["multiValueQueryStringParameters"] = Value::Null;
+    let answered = send(&world, &elsewhere.to_string()).await;
+    assert_eq!(summary(answered), "404 payment_not_found");
 }
 
 #[tokio::test]

@@ -16,12 +16,14 @@ use super::timestamp::Timestamp;
 /// Pairs of metadata.
 const METADATA_MAX: usize = 20;
 
-const TRANSACTION_ID: TextRule = TextRule {
+/// Transaction ids.
+pub(super) const TRANSACTION_ID: TextRule = TextRule {
     min: 1,
     max: 64,
     allowed: ID,
 };
-const MERCHANT_ID: TextRule = TextRule {
+/// Merchant ids.
+pub(super) const MERCHANT_ID: TextRule = TextRule {
     min: 1,
     max: 64,
     allowed: ID,
