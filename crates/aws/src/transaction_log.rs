@@ -8,6 +8,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_types::service_config::ServiceConfigKey;
 use cutover_domain::payment::record::LogObject;
 use cutover_ports::payment::{Applied, CallError, TransactionLog};
 
@@ -30,12 +31,11 @@ pub struct S3Log {
 impl S3Log {
     /// The log in `bucket`.
     ///
-    /// With an endpoint of one's own (`AWS_ENDPOINT_URL`) the bucket's name goes into the path: such an endpoint seldom has
-    /// a name per bucket.
+    /// With an endpoint of one's own the bucket's name goes into the path: such an endpoint seldom has a name per bucket.
     #[must_use]
     pub fn new(sdk: &SdkConfig, bucket: String) -> Self {
         let config = aws_sdk_s3::config::Builder::from(sdk)
-            .force_path_style(sdk.endpoint_url().is_some())
+            .force_path_style(has_own_endpoint(sdk))
             .build();
         Self {
             client: Client::from_conf(config),
@@ -107,6 +107,20 @@ impl TransactionLog for S3Log {
             Err(error) => Err(call::error(PUT, &error)),
         }
     }
+}
+
+/// Whether `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` or a profile names an endpoint.
+fn has_own_endpoint(sdk: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let of_service = key
+        .ok()
+        .zip(sdk.service_config())
+        .and_then(|(key, config)| config.load_config(key));
+    of_service.is_some() || sdk.endpoint_url().is_some()
 }
 
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {

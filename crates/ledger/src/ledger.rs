@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use cutover_domain::payment::settle::Posting;
-use cutover_domain::payment::{Claim, Color};
-use cutover_ports::payment::{Applied, CallError, Ledger, Secrets, Source};
+use cutover_domain::payment::{Claim, Color, Scope};
+use cutover_ports::payment::{Applied, CallError, Found, Ledger, Secrets, Source};
 use tokio::time::timeout;
 
 use crate::credentials::{Credentials, Engine};
@@ -14,9 +14,9 @@ use crate::mysql::{self, MySql};
 
 /// Until a connection stands: TCP, TLS, login.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// One attempt at a posting.
-const POST_TIMEOUT: Duration = Duration::from_secs(4);
-/// Attempts at one posting, whatever fails.
+/// One attempt on a connection.
+const ASK_TIMEOUT: Duration = Duration::from_secs(4);
+/// Attempts in all, whatever fails.
 const ATTEMPTS_MAX: u32 = 3;
 /// Wait before each further attempt.
 const WAIT: Duration = Duration::from_millis(50);
@@ -24,9 +24,6 @@ const WAIT: Duration = Duration::from_millis(50);
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// After that a connection is made anew, so that a failover or a change of the address is followed.
 const LIFE_MAX: Duration = Duration::from_mins(2);
-
-const CONNECT: &str = "connect to ledger";
-const POST: &str = "post to ledger";
 
 /// Which database, and how it is reached.
 #[derive(Debug, Clone)]
@@ -107,6 +104,12 @@ impl<S: Secrets> SqlLedger<S> {
         }
     }
 
+    /// Where its credentials come from.
+    #[must_use]
+    pub fn secrets(&self) -> &S {
+        &self.secrets
+    }
+
     /// How many connections were opened so far.
     #[must_use]
     pub fn connections_opened(&self) -> u32 {
@@ -167,42 +170,37 @@ impl<S: Secrets> SqlLedger<S> {
         *self.kept.borrow_mut() = Some(kept);
     }
 
-    async fn post_once(
-        &self,
-        claim: &Claim,
-        color: Color,
-        until: Instant,
-    ) -> Result<Posting, Failure> {
+    /// One attempt at `ask` on a connection, which is kept unless it broke.
+    async fn once<T>(&self, until: Instant, ask: &impl Ask<T>) -> Result<T, Failure> {
         let mut kept = self.connection(until).await?;
-        let limit = POST_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
-        let posted = timeout(limit, kept.connection.post(claim, color))
+        let limit = ASK_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
+        let answered = timeout(limit, ask.ask(&mut kept.connection))
             .await
             .unwrap_or_else(|_| {
                 let source = "no answer in time";
                 Err(Failure::new(Applied::Unknown, Remedy::Reconnect, source))
             });
-        let broken = matches!(&posted, Err(failure) if failure.remedy == Remedy::Reconnect);
+        let broken = matches!(&answered, Err(failure) if failure.remedy == Remedy::Reconnect);
         if !broken {
             self.keep(kept);
         }
-        posted
+        answered
     }
-}
 
-impl<S: Secrets> Ledger for SqlLedger<S> {
-    async fn post(
+    /// Attempts until there is an answer, no remedy is left, or time is up. What any attempt may have done, all may have.
+    async fn ask<T>(
         &self,
-        claim: &Claim,
-        color: Color,
+        operation: &'static str,
         budget: Duration,
-    ) -> Result<Posting, CallError> {
+        ask: impl Ask<T>,
+    ) -> Result<T, CallError> {
         let until = Instant::now() + budget;
         let mut applied = Applied::No;
         let mut secret_read_again = false;
         let mut attempt = 1;
         loop {
-            let failure = match self.post_once(claim, color, until).await {
-                Ok(posting) => return Ok(posting),
+            let failure = match self.once(until, &ask).await {
+                Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             if failure.applied == Applied::Unknown {
@@ -218,11 +216,7 @@ impl<S: Secrets> Ledger for SqlLedger<S> {
             }
             if hopeless || attempt == ATTEMPTS_MAX || Instant::now() + WAIT >= until {
                 return Err(CallError {
-                    operation: if applied == Applied::No {
-                        CONNECT
-                    } else {
-                        POST
-                    },
+                    operation,
                     applied,
                     source: failure.source,
                 });
@@ -230,5 +224,57 @@ impl<S: Secrets> Ledger for SqlLedger<S> {
             tokio::time::sleep(WAIT).await;
             attempt += 1;
         }
+    }
+}
+
+/// Something to ask of a connection, as often as it takes.
+trait Ask<T> {
+    async fn ask(&self, connection: &mut MySql) -> Result<T, Failure>;
+}
+
+struct Post<'a> {
+    claim: &'a Claim,
+    color: Color,
+}
+
+impl Ask<Posting> for Post<'_> {
+    async fn ask(&self, connection: &mut MySql) -> Result<Posting, Failure> {
+        connection.post(self.claim, self.color).await
+    }
+}
+
+struct Find<'a> {
+    scope: &'a Scope,
+    transaction_id: &'a str,
+}
+
+impl Ask<Option<Found>> for Find<'_> {
+    async fn ask(&self, connection: &mut MySql) -> Result<Option<Found>, Failure> {
+        connection.find(self.scope, self.transaction_id).await
+    }
+}
+
+impl<S: Secrets> Ledger for SqlLedger<S> {
+    async fn post(
+        &self,
+        claim: &Claim,
+        color: Color,
+        budget: Duration,
+    ) -> Result<Posting, CallError> {
+        self.ask("post to ledger", budget, Post { claim, color })
+            .await
+    }
+
+    async fn find(
+        &self,
+        scope: &Scope,
+        transaction_id: &str,
+        budget: Duration,
+    ) -> Result<Option<Found>, CallError> {
+        let find = Find {
+            scope,
+            transaction_id,
+        };
+        self.ask("look up in ledger", budget, find).await
     }
 }

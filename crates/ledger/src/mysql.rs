@@ -4,9 +4,9 @@ use std::path::Path;
 
 use cutover_domain::payment::settle::Posting;
 use cutover_domain::payment::{
-    Brand, CardSummary, Claim, Color, Fingerprint, KeyedHash, Receipt, Timestamp,
+    Brand, CardSummary, Claim, Color, Fingerprint, KeyedHash, Receipt, Scope, Timestamp,
 };
-use cutover_ports::payment::Applied;
+use cutover_ports::payment::{Applied, Found};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
 
@@ -21,9 +21,19 @@ const INSERT: &str = "INSERT INTO payments (scope, idempotency_key, transaction_
      SELECT ?, ?, ?, UNHEX(?), 'completed', ?, ?, ?, ?, ?, ?, ?, UNHEX(?), ?, ?, ? \
      FROM cutover_epoch WHERE color = ? AND may_write LOCK IN SHARE MODE";
 
-const SELECT_BY_KEY: &str = "SELECT transaction_id, HEX(fingerprint), status, amount, currency, exponent, card_brand, \
-     card_last4, environment, color, DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') \
-     FROM payments WHERE scope = ? AND idempotency_key = ?";
+/// The columns that [`read_row`] reads, in its order.
+macro_rules! select_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT transaction_id, HEX(fingerprint), status, amount, currency, exponent, card_brand, card_last4, \
+             environment, color, DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%fZ') FROM payments WHERE ",
+            $condition
+        )
+    };
+}
+
+const SELECT_BY_KEY: &str = select_where!("scope = ? AND idempotency_key = ?");
+const SELECT_BY_TRANSACTION: &str = select_where!("scope = ? AND transaction_id = ?");
 
 /// A lock that is not given within this time is not waited for: the invocation has better uses for its time. Autocommit is
 /// set, because a server may have another default, and a row that is written but not committed is no payment.
@@ -125,9 +135,35 @@ impl MySql {
                 applied,
                 ..failure(error, applied)
             })?;
-        row.map(|row| read_row(row, claim))
+        let row = row
+            .map(read_row)
             .transpose()
-            .map_err(|source| Failure::new(applied, Remedy::None, source))
+            .map_err(|source| Failure::new(applied, Remedy::None, source))?;
+        Ok(row.map(|row| row.posting(claim)))
+    }
+
+    /// The row with that transaction id in a scope.
+    pub(crate) async fn find(
+        &mut self,
+        scope: &Scope,
+        transaction_id: &str,
+    ) -> Result<Option<Found>, Failure> {
+        let row: Option<Row> = self
+            .0
+            .exec_first(SELECT_BY_TRANSACTION, (scope.as_str(), transaction_id))
+            .await
+            .map_err(|error| failure(error, Applied::No))?;
+        let row = row
+            .map(read_row)
+            .transpose()
+            .map_err(|source| Failure::new(Applied::No, Remedy::None, source))?;
+        Ok(row.map(|row| {
+            if row.voided {
+                Found::Voided
+            } else {
+                Found::Completed(row.receipt)
+            }
+        }))
     }
 }
 
@@ -164,7 +200,29 @@ fn datetime(at: Timestamp) -> String {
 #[error("column {0} of the ledger's row is not valid")]
 struct BadColumn(usize);
 
-fn read_row(mut row: Row, claim: &Claim) -> Result<Posting, BadColumn> {
+/// A row of the ledger.
+struct Standing {
+    receipt: Receipt,
+    fingerprint: Fingerprint,
+    voided: bool,
+}
+
+impl Standing {
+    fn posting(self, claim: &Claim) -> Posting {
+        if self.voided {
+            Posting::Voided
+        } else if self.fingerprint == claim.fingerprint {
+            Posting::Recorded(self.receipt)
+        } else {
+            Posting::KeyReused {
+                receipt: self.receipt,
+                fingerprint: self.fingerprint,
+            }
+        }
+    }
+}
+
+fn read_row(mut row: Row) -> Result<Standing, BadColumn> {
     let brand: Option<String> = column(&mut row, 6)?;
     let last4: Option<String> = column(&mut row, 7)?;
     let card = match (brand, last4) {
@@ -184,15 +242,11 @@ fn read_row(mut row: Row, claim: &Claim) -> Result<Posting, BadColumn> {
         created_at: parsed(&mut row, 10)?,
         card,
     };
-    let fingerprint: Fingerprint = parsed::<KeyedHash>(&mut row, 1)?;
     let status: String = column(&mut row, 2)?;
-    Ok(match status.as_str() {
-        "voided" => Posting::Voided,
-        _ if fingerprint == claim.fingerprint => Posting::Recorded(receipt),
-        _ => Posting::KeyReused {
-            receipt,
-            fingerprint,
-        },
+    Ok(Standing {
+        fingerprint: parsed::<KeyedHash>(&mut row, 1)?,
+        voided: status == "voided",
+        receipt,
     })
 }
 

@@ -150,7 +150,7 @@ mod tests {
     ];
 
     fn mistakes(changed: &[(&str, &str)]) -> Vec<String> {
-        let vars = Vars::from_iter(GOOD.iter().chain(changed).copied());
+        let vars: Vars = GOOD.iter().chain(changed).copied().collect();
         let config = Config::read(&vars);
         match vars.finish() {
             Ok(()) => {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cutover_domain::payment::json::JsonError;
-use cutover_domain::payment::{CardSummary, Code, Json, Order, Problem, Rules, Timestamp};
+use cutover_domain::payment::{CardSummary, Code, Inquiry, Json, Order, Problem, Rules, Timestamp};
 use cutover_lambda::run::InvocationError;
 use cutover_lambda::{EventLine, Function, Invocation, Unit, clock};
 use cutover_ports::payment::{CallError, Ledger, Secrets, SessionStore, TransactionLog};
@@ -75,6 +75,10 @@ where
                 seen.route = "health";
                 Ok(self.health(on))
             }
+            Ok(Route::Lookup) => {
+                seen.route = Route::Lookup.as_str();
+                self.http_lookup(&request, on).await
+            }
             Ok(route) => {
                 seen.route = route.as_str();
                 self.http_body(route, &request, on, seen).await
@@ -82,6 +86,14 @@ where
             Err(problem) => Err(problem.into()),
         };
         answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id))
+    }
+
+    async fn http_lookup(&self, request: &HttpRequest, on: &Invocation) -> Result<Answer, Failure> {
+        let id = route::transaction_id(&request.path).unwrap_or_default();
+        let merchant_id = request.query.get("merchantId").map(String::as_str);
+        let inquiry = Inquiry::new(id, merchant_id, request.caller.as_deref())?;
+        let body = self.payments.look_up(&inquiry, on.deadline).await?;
+        Ok(Answer::json(200, body))
     }
 
     async fn http_body(
@@ -102,7 +114,7 @@ where
             idempotency_key: route::single_key(request.header("idempotency-key"))?,
             caller: request.caller.as_deref(),
         };
-        self.payment(route, &json, &with, on, seen).await
+        self.asked(route, &json, &with, on, seen).await
     }
 
     async fn direct(
@@ -118,13 +130,13 @@ where
             caller: call.caller.as_deref(),
         };
         let answered = match self.fits(call.bytes) {
-            Ok(()) => self.payment(route, &call.body, &with, on, seen).await,
+            Ok(()) => self.asked(route, &call.body, &with, on, seen).await,
             Err(problem) => Err(problem.into()),
         };
         Ok(answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id)))
     }
 
-    async fn payment(
+    async fn asked(
         &self,
         route: Route,
         body: &Json,
@@ -132,6 +144,11 @@ where
         on: &Invocation,
         seen: &mut Seen,
     ) -> Result<Answer, Failure> {
+        if route == Route::Lookup {
+            let inquiry = Inquiry::read(body, with.caller)?;
+            let body = self.payments.look_up(&inquiry, on.deadline).await?;
+            return Ok(Answer::json(200, body));
+        }
         let now = Timestamp::from_ms(clock::now_ms());
         let order = Order::read(body, with.idempotency_key, with.caller, &self.rules, now)?;
         if route == Route::Validate {

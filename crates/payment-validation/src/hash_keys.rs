@@ -24,6 +24,12 @@ impl<S: Secrets> HashKeys<S> {
         }
     }
 
+    /// Where the key comes from.
+    #[must_use]
+    pub fn secrets(&self) -> &S {
+        &self.secrets
+    }
+
     /// The key, from memory if it was read before.
     ///
     /// # Errors

@@ -366,7 +366,7 @@ fn reserve(deadline: Deadline, kept: Duration) -> Duration {
 }
 
 /// A call that must answer within `limit`.
-async fn bounded<V>(
+pub(crate) async fn bounded<V>(
     limit: Duration,
     operation: &'static str,
     call: impl Future<Output = Result<V, CallError>>,

@@ -10,6 +10,8 @@ pub enum Route {
     Payment,
     /// Only check one.
     Validate,
+    /// Ask for one's status.
+    Lookup,
     /// Whether the process answers.
     Health,
 }
@@ -21,6 +23,7 @@ impl Route {
         match self {
             Self::Payment => "payment",
             Self::Validate => "validate",
+            Self::Lookup => "lookup",
             Self::Health => "health",
         }
     }
@@ -35,6 +38,7 @@ pub fn of(method: &str, path: &str) -> Result<Route, Problem> {
         "/payment" => (Route::Payment, "POST"),
         "/payment/validate" => (Route::Validate, "POST"),
         "/health" => (Route::Health, "GET"),
+        _ if transaction_id(path).is_some() => (Route::Lookup, "GET"),
         _ => return Err(Problem::new(Code::NotFound, "There is no such route.")),
     };
     if method == allow {
@@ -46,6 +50,13 @@ pub fn of(method: &str, path: &str) -> Result<Route, Problem> {
     })
 }
 
+/// The transaction id in the path of a lookup, `/payment/{transactionId}`.
+#[must_use]
+pub fn transaction_id(path: &str) -> Option<&str> {
+    path.strip_prefix("/payment/")
+        .filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
 /// The route of a direct invocation's action.
 ///
 /// # Errors
@@ -54,9 +65,11 @@ pub fn of_action(action: &str) -> Result<Route, InvocationError> {
     match action {
         "payment" => Ok(Route::Payment),
         "validate" => Ok(Route::Validate),
+        "lookup" => Ok(Route::Lookup),
         _ => Err(InvocationError {
             kind: "UnknownAction",
-            message: "unknown action: this function takes \"payment\" and \"validate\"".to_owned(),
+            message: "unknown action: this function takes \"payment\", \"validate\" and \"lookup\""
+                .to_owned(),
         }),
     }
 }
@@ -113,7 +126,17 @@ mod tests {
             (refused.code, refused.allow),
             (Code::MethodNotAllowed, Some("POST"))
         );
-        for path in ["/", "", "/payments", "/payment/", "/Payment", "/health/x"] {
+        assert_eq!(of("GET", "/payment/t-1"), Ok(Route::Lookup));
+        assert_eq!(transaction_id("/payment/t-1"), Some("t-1"));
+        for path in [
+            "/",
+            "",
+            "/payments",
+            "/payment/",
+            "/Payment",
+            "/health/x",
+            "/payment/a/b",
+        ] {
             assert_eq!(of("POST", path).unwrap_err().code, Code::NotFound, "{path}");
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::settle::Posting;
-use cutover_domain::payment::{Claim, Color, Session, SessionId};
+use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId};
 use zeroize::Zeroizing;
 
 /// Any error of an adapter, as the source of a port's error.
@@ -89,6 +89,23 @@ pub trait Ledger {
         color: Color,
         budget: Duration,
     ) -> impl Future<Output = Result<Posting, CallError>>;
+
+    /// The row with that transaction id in a scope.
+    fn find(
+        &self,
+        scope: &Scope,
+        transaction_id: &str,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Option<Found>, CallError>>;
+}
+
+/// A row that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A payment that was made.
+    Completed(Receipt),
+    /// A payment that was given up for good.
+    Voided,
 }
 
 /// The bucket of log objects.

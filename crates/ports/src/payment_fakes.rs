@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::settle::Posting;
-use cutover_domain::payment::{Claim, Color, Receipt, Session, SessionId};
+use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId};
 
 use super::{
-    Applied, CallError, Ledger, SecretText, Secrets, SessionStore, TransactionLog, Written,
+    Applied, CallError, Found, Ledger, SecretText, Secrets, SessionStore, TransactionLog, Written,
 };
 
 /// A failure to come.
@@ -149,6 +149,21 @@ impl Ledger for FakeLedger {
     async fn post(&self, claim: &Claim, color: Color, _: Duration) -> Result<Posting, CallError> {
         self.faults
             .run("insert payment", || self.insert(claim, color))
+    }
+
+    async fn find(
+        &self,
+        scope: &Scope,
+        transaction_id: &str,
+        _: Duration,
+    ) -> Result<Option<Found>, CallError> {
+        self.faults.run("find payment", || {
+            let rows = self.rows.borrow();
+            let found = rows.values().find(|(claim, _)| {
+                claim.scope == *scope && claim.payment.transaction_id == transaction_id
+            });
+            found.map(|(_, receipt)| Found::Completed(receipt.clone()))
+        })
     }
 }
 

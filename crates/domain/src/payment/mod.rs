@@ -1,6 +1,6 @@
 //! A payment, from the text of a request to what is stored and answered: every decision, and no effect.
 //!
-//! - reading: [`json`] (strict), [`request`] (typed, every [`finding`]), [`order`] (with its key), [`card`], [`money`], [`currency`], [`text`]
+//! - reading: [`json`] (strict), [`request`] (typed, every [`finding`]), [`order`] (with its key), [`inquiry`], [`card`], [`money`], [`currency`], [`text`]
 //! - identity: [`scope`] (whose payment, under which key), [`hash`] (keyed hashes, the fingerprint)
 //! - exactly once: [`session`] (the claim on a payment, and what an attempt may do with it)
 //! - after the ledger has spoken: [`settle`]
@@ -15,6 +15,7 @@ pub mod currency;
 mod fields;
 pub mod finding;
 pub mod hash;
+pub mod inquiry;
 pub mod json;
 pub mod money;
 pub mod order;
@@ -22,6 +23,7 @@ pub mod problem;
 pub mod receipt;
 pub mod record;
 pub mod request;
+mod request_reader;
 pub mod scope;
 pub mod session;
 pub mod settle;
@@ -32,6 +34,7 @@ pub use card::{Brand, CardSummary};
 pub use color::Color;
 pub use finding::Finding;
 pub use hash::{Fingerprint, HashKey, KeyedHash};
+pub use inquiry::Inquiry;
 pub use json::Json;
 pub use money::Money;
 pub use order::Order;

@@ -215,11 +215,14 @@ impl Session {
         }
     }
 
-    /// The session once this attempt ended without knowing its effect: the next attempt need not wait for the lease.
+    /// The session once this attempt ended, but its row may be in its color's ledger: the next attempt waits no longer than
+    /// [`LEASE_SLACK`]. It does wait, because it may be of the other color: by then replication has shown it the row.
     #[must_use]
     pub fn yielded(&self, now: Timestamp) -> Self {
         Self {
-            state: State::Processing { lease_until: now },
+            state: State::Processing {
+                lease_until: now.plus(LEASE_SLACK),
+            },
             ..self.written(now)
         }
     }

@@ -101,9 +101,16 @@ fn a_released_session_is_free_at_once_and_its_past_is_forgotten() {
 }
 
 #[test]
-fn a_yielded_session_is_free_at_once_but_its_past_is_not_forgotten() {
+fn a_yielded_session_is_free_soon_but_its_past_is_not_forgotten() {
     let yielded = first().yielded(at(1_001));
-    let decision = decide(&yielded, &hash(1), &attempt("b", Color::Green, 1_001));
+    let early = decide(&yielded, &hash(1), &attempt("b", Color::Green, 1_005));
+    assert_eq!(
+        early,
+        Decision::InFlight {
+            retry_after_seconds: 1
+        }
+    );
+    let decision = decide(&yielded, &hash(1), &attempt("b", Color::Green, 1_006));
     assert!(matches!(
         decision,
         Decision::TakeOver {

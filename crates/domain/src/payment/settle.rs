@@ -4,7 +4,7 @@ use super::color::Color;
 use super::hash::Fingerprint;
 use super::problem::{Code, Effect, Problem};
 use super::receipt::Receipt;
-use super::session::{Footing, Session};
+use super::session::{Footing, LEASE_SLACK, Session};
 use super::timestamp::Timestamp;
 
 /// What the ledger says of a payment.
@@ -101,7 +101,8 @@ fn not_written(session: &Session, sure: bool, problem: Problem, now: Timestamp) 
     }
 }
 
-fn yielded(session: &Session, problem: Problem, now: Timestamp) -> Settlement {
+fn yielded(session: &Session, mut problem: Problem, now: Timestamp) -> Settlement {
+    problem.retry_after_seconds = Some(LEASE_SLACK.as_secs());
     Settlement::Close(Box::new(session.yielded(now)), problem)
 }
 

@@ -50,15 +50,15 @@ fn row_and_log_make_a_completed_payment() {
 }
 
 #[test]
-fn a_row_without_a_log_is_committed_and_may_be_finished_at_once() {
+fn a_row_without_a_log_is_committed_and_may_be_finished_soon() {
     let told = told(settled(
         BLUE,
         Footing::Fresh,
         Posting::Recorded(receipt()),
         false,
     ));
-    let free = State::Processing {
-        lease_until: at(1_001),
+    let soon = State::Processing {
+        lease_until: at(1_006),
     };
     assert_eq!(
         told,
@@ -66,7 +66,7 @@ fn a_row_without_a_log_is_committed_and_may_be_finished_at_once() {
             Code::TransactionLogUnavailable,
             Effect::Committed,
             false,
-            free
+            soon
         )
     );
 }
@@ -85,10 +85,10 @@ fn a_fenced_color_gives_the_claim_back() {
 #[test]
 fn a_fenced_color_knows_nothing_of_the_other_s_ledger() {
     let told = told(settled(BOTH, Footing::TakenOver, Posting::Fenced, true));
-    let free = State::Processing {
-        lease_until: at(1_001),
+    let soon = State::Processing {
+        lease_until: at(1_006),
     };
-    assert_eq!(told, (Code::ColorFenced, Effect::Unknown, false, free));
+    assert_eq!(told, (Code::ColorFenced, Effect::Unknown, false, soon));
 }
 
 #[test]
