@@ -66,9 +66,11 @@ pub fn of_action(action: &str) -> Result<Route, InvocationError> {
         "payment" => Ok(Route::Payment),
         "validate" => Ok(Route::Validate),
         "lookup" => Ok(Route::Lookup),
+        // What the template's heartbeat rules send, so that a color without traffic is not silent.
+        "health" => Ok(Route::Health),
         _ => Err(InvocationError {
             kind: "UnknownAction",
-            message: "unknown action: this function takes \"payment\", \"validate\" and \"lookup\""
+            message: "unknown action: this function takes \"payment\", \"validate\", \"lookup\" and \"health\""
                 .to_owned(),
         }),
     }
