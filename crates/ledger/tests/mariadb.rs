@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cutover_domain::payment::card::CardSummary;
@@ -15,7 +16,7 @@ use cutover_domain::payment::{
 use cutover_ledger::{LedgerConfig, SqlLedger};
 use cutover_ports::payment::fakes::FakeSecrets;
 use cutover_ports::payment::{Applied, CallError, Found, Ledger as _};
-use cutover_testkit::{MariaDb, Proxy};
+use cutover_testkit::{Certificate, MariaDb, Proxy};
 
 const SCHEMA: [&str; 2] = [
     include_str!("../../../infra/schema/mysql/001-payments.sql"),
@@ -24,7 +25,11 @@ const SCHEMA: [&str; 2] = [
 const BUDGET: Duration = Duration::from_secs(9);
 
 fn database() -> MariaDb {
-    let db = MariaDb::start();
+    database_with(&[])
+}
+
+fn database_with(options: &[String]) -> MariaDb {
+    let db = MariaDb::start_with(options);
     db.sql(
         "mysql",
         "CREATE DATABASE pay; CREATE USER app@'%' IDENTIFIED BY 'first'; GRANT SELECT, INSERT ON pay.* TO app@'%'",
@@ -44,14 +49,18 @@ fn secret(port: u16, password: &str) -> String {
 }
 
 fn ledger(port: u16, password: &str) -> SqlLedger<FakeSecrets> {
+    ledger_of(secret(port, password), None)
+}
+
+fn ledger_of(secret: String, ca_bundle: Option<PathBuf>) -> SqlLedger<FakeSecrets> {
     let secrets = FakeSecrets {
-        texts: RefCell::new(BTreeMap::from([("db".to_owned(), secret(port, password))])),
+        texts: RefCell::new(BTreeMap::from([("db".to_owned(), secret)])),
         ..FakeSecrets::default()
     };
     let config = LedgerConfig {
         secret_id: "db".to_owned(),
         endpoint: None,
-        ca_bundle: None,
+        ca_bundle,
     };
     SqlLedger::new(secrets, config)
 }
@@ -401,4 +410,32 @@ async fn a_server_without_tls_gets_no_password() {
     let refused = post(&ledger, &claim("k", "t"), Color::Blue).await;
     assert_eq!(refused.map_err(|(applied, _)| applied), Err(Applied::No));
     assert_eq!(db.sql("pay", "SELECT COUNT(*) FROM payments"), "0");
+}
+
+#[tokio::test]
+async fn a_server_is_believed_only_with_a_certificate_of_a_known_authority() {
+    let certificate = Certificate::make();
+    let db = database_with(&certificate.mariadb_options());
+    let with_tls = secret(db.port(), "first").replace(",\"ssl\":false", "");
+
+    let known = ledger_of(with_tls.clone(), Some(certificate.authority()));
+    let first = claim("k-1", "t-1");
+    assert_eq!(
+        post(&known, &first, Color::Blue).await,
+        recorded(&first, Color::Blue)
+    );
+
+    // The built-in authorities do not vouch for it, nor does another one, nor does anyone for another name.
+    let another = Certificate::make();
+    let other_name = with_tls.replace("127.0.0.1", "localhost");
+    for (secret, authority) in [
+        (with_tls.clone(), None),
+        (with_tls, Some(another.authority())),
+        (other_name, Some(certificate.authority())),
+    ] {
+        let doubtful = ledger_of(secret, authority);
+        let refused = post(&doubtful, &claim("k-2", "t-2"), Color::Blue).await;
+        assert!(matches!(refused, Err((Applied::No, _))), "{refused:?}");
+    }
+    assert_eq!(db.sql("pay", "SELECT COUNT(*) FROM payments"), "1");
 }

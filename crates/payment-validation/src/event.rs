@@ -201,3 +201,73 @@ fn take_text(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_harm(text in any::<String>()) {
+            let _read = Event::read(&text);
+        }
+
+        #[test]
+        fn any_event_like_text_is_read_without_harm(
+            text in r#"\{("(action|body|headers|path|httpMethod|requestContext|version|rawPath|payment)":("x"|null|7|\{("elb|http|sub":\{\})?\}|\[\]),?){0,6}\}"#,
+        ) {
+            let _read = Event::read(&text);
+        }
+    }
+
+    #[test]
+    fn headers_are_found_whatever_their_case_and_form() {
+        let event = r#"{"httpMethod":"post","path":"/payment","requestContext":{},
+            "headers":{"IDEMPOTENCY-KEY":"one","X":null},
+            "multiValueHeaders":{"Idempotency-Key":["one","two"],"Y":null}}"#;
+        let Ok(Event::Http(request)) = Event::read(event) else {
+            panic!("a request");
+        };
+        assert_eq!(request.header("idempotency-key"), ["one", "two"]);
+        assert_eq!(request.header("x"), [""; 0]);
+        assert_eq!(request.method, "POST");
+        assert_eq!(request.caller, None);
+    }
+
+    #[test]
+    fn an_unauthenticated_caller_is_none() {
+        for authorizer in [
+            r#"{"principalId":null}"#,
+            r#"{"principalId":""}"#,
+            r#"{"principalId":7}"#,
+            r#"{"claims":{}}"#,
+            "null",
+        ] {
+            let event = format!(
+                r#"{{"httpMethod":"POST","path":"/payment","requestContext":{{"authorizer":{authorizer}}}}}"#
+            );
+            match Event::read(&event) {
+                Ok(Event::Http(request)) => assert_eq!(request.caller, None, "{authorizer}"),
+                _ => panic!("{authorizer}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_stage_is_no_part_of_the_path() {
+        let path = |stage: &str, raw: &str| {
+            let event = format!(
+                r#"{{"version":"2.0","rawPath":"{raw}","requestContext":{{"stage":"{stage}","http":{{"method":"GET"}}}}}}"#
+            );
+            match Event::read(&event) {
+                Ok(Event::Http(request)) => request.path,
+                _ => panic!("a request"),
+            }
+        };
+        assert_eq!(path("$default", "/health"), "/health");
+        assert_eq!(path("live", "/live/health"), "/health");
+        assert_eq!(path("live", "/lively/health"), "/lively/health");
+        assert_eq!(path("live", "/health"), "/health");
+    }
+}

@@ -22,6 +22,8 @@ use crate::hops::{Hop, Hops};
 const TIME_TO_BEGIN: Duration = Duration::from_millis(500);
 /// Kept for completing or giving back, while ledger and log are written.
 const TIME_TO_END: Duration = Duration::from_secs(1);
+/// How much earlier than its caller the ledger gives up: it alone knows whether anything was sent.
+const LEDGER_GRACE: Duration = Duration::from_millis(50);
 /// Rounds of reading and taking over a session that others write too.
 const ROUNDS_MAX: u32 = 4;
 
@@ -210,7 +212,9 @@ where
         let claim = &held.session.claim;
         let object = LogObject::of(claim);
         let left = reserve(deadline, TIME_TO_END);
-        let posting = self.ledger.post(claim, self.color, left);
+        let posting = self
+            .ledger
+            .post(claim, self.color, left.saturating_sub(LEDGER_GRACE));
         let posting = bounded(left, "post to ledger", posting);
         let logging = bounded(left, "put log object", self.log.put(&object));
         let (posted, logged) = hops

@@ -1,5 +1,6 @@
 //! What tests need and functions never link. A dev-dependency only.
 //!
+//! - [`certificate`]: a certificate authority of its own.
 //! - [`mariadb`]: a throw-away MariaDB server.
 //! - [`proxy`]: a TCP proxy that can lose answers.
 #![allow(
@@ -9,8 +10,10 @@
     reason = "a test that cannot set itself up has failed"
 )]
 
+pub mod certificate;
 pub mod mariadb;
 pub mod proxy;
 
+pub use certificate::Certificate;
 pub use mariadb::MariaDb;
 pub use proxy::Proxy;

@@ -40,6 +40,15 @@ impl MariaDb {
     /// If MariaDB is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with more options, for example for TLS.
+    ///
+    /// # Panics
+    /// If MariaDB is not installed or does not start.
+    #[must_use]
+    pub fn start_with(options: &[String]) -> Self {
         let folder = unique_folder();
         let data = folder.join("data");
         fs::create_dir_all(&folder).expect("temporary folder");
@@ -53,6 +62,7 @@ impl MariaDb {
             .arg(format!("--socket={}", folder.join("socket").display()))
             .arg(format!("--pid-file={}", folder.join("pid").display()))
             .args(["--bind-address=127.0.0.1", "--user=root"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log file"))
             .stderr(log)
@@ -143,7 +153,7 @@ fn template() -> PathBuf {
     template
 }
 
-fn unique_folder() -> PathBuf {
+pub(crate) fn unique_folder() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("cutover-testkit-{}-{count}", std::process::id()))
