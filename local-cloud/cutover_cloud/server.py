@@ -74,7 +74,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
         waiting.add(asyncio.create_task(_parent_ended()))
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     alarms.cancel()
-    executor.kill_all()
+    await executor.kill_all()
     return 1 if serving.done() else 0
 
 

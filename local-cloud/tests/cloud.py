@@ -20,7 +20,8 @@ import boto3
 from botocore.config import Config
 
 LAUNCHER_DIR = Path(__file__).parents[1]
-BOOTSTRAP = (Path(__file__).parent / "bootstrap.py").read_text()
+# Run by the interpreter itself, isolated and without site packages: what PATH finds may be a slow wrapper.
+BOOTSTRAP = f"#!{sys.executable} -IS\n" + (Path(__file__).parent / "bootstrap.py").read_text()
 REGION = "eu-central-1"
 ACCOUNT = "000000000000"
 TRUST = {

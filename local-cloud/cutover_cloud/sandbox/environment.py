@@ -126,6 +126,11 @@ class Sandbox:
             self.kill()
             raise
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a process that has not been seen to end."""
+        return self._process is not None and self._process.get_returncode() is None
+
     async def invoke(self, event: Event) -> Outcome:
         """Run one invocation. Raises SandboxFailure when the process ends or the function's timeout passes."""
         answer = asyncio.get_running_loop().create_future()
@@ -150,7 +155,7 @@ class Sandbox:
     def kill(self) -> None:
         """End the process, its children and the server at once."""
         self.alive = False
-        if self._process is not None and self._process.get_returncode() is None:
+        if self._process is not None and self.running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.get_pid(), signal.SIGKILL)
         if self._server is not None:

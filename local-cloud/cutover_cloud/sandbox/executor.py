@@ -21,6 +21,7 @@ from cutover_cloud.settings import Settings
 
 PoolKey = tuple[str, str, str, str, str]
 LATEST = "$LATEST"
+REAP_SECONDS_MAX = 1.0
 
 
 class Executor:
@@ -81,10 +82,13 @@ class Executor:
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(pool.retire)
 
-    def kill_all(self) -> None:
-        """End every function process at once."""
+    async def kill_all(self) -> None:
+        """End every function process at once, and take note of their ends, lest they stay as zombies."""
         for pool in self._pools.values():
             pool.kill()
+        until = time.monotonic() + REAP_SECONDS_MAX
+        while any(pool.running for pool in self._pools.values()) and time.monotonic() < until:
+            await asyncio.sleep(REAP_SECONDS_MAX / 100)
 
     async def _run(
         self, func: dict[str, Any], config: dict[str, Any], event: Any, scope: tuple[str, str]

@@ -10,8 +10,13 @@ from contextlib import suppress
 
 from cutover_cloud.sandbox.environment import Launch, Sandbox, SandboxFailure
 
-# Cold starts are CPU-bound: more at once than this only delays each of them on a small machine.
-STARTING_MAX = 4
+# Cold starts are CPU-bound: more at once than this only delays each of them, and all that runs, on a small machine.
+STARTING_MAX = 2
+# AWS starts another environment at once. On a small machine that turns a short stall into a storm of cold starts,
+# which prolongs it; most invocations are served by a freed environment within this time.
+PATIENCE_SECONDS = 0.05
+# The loop's clock counts milliseconds: look again a little later, so that the patience is over for certain.
+LOOK_AGAIN_SECONDS = PATIENCE_SECONDS + 0.005
 # An environment idle for longer is ended, except the last one of its version.
 IDLE_SECONDS_MAX = 300.0
 
@@ -25,13 +30,19 @@ class Pool:
         self._idle: list[Sandbox] = []
         self._all: set[Sandbox] = set()
         self._starting: set[asyncio.Task] = set()
-        self._waiters: deque[asyncio.Future[Sandbox]] = deque()
+        # Who waits, and since when.
+        self._waiters: deque[tuple[asyncio.Future[Sandbox], float]] = deque()
         self._retired = False
 
     @property
     def size(self) -> int:
         """Environments that live or are being started."""
-        return len(self._all) + len(self._starting)
+        return len(self._all)
+
+    @property
+    def running(self) -> bool:
+        """Whether any process has not ended."""
+        return any(sandbox.running for sandbox in self._all)
 
     async def acquire(self) -> Sandbox:
         """A free environment: an idle one, or whichever of a new one and a freed one comes first."""
@@ -40,9 +51,13 @@ class Pool:
             if sandbox.alive:
                 return sandbox
             self._all.discard(sandbox)
-        waiter: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        self._start_where_needed()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Sandbox] = loop.create_future()
+        self._waiters.append((waiter, loop.time()))
+        if self.size:
+            loop.call_later(LOOK_AGAIN_SECONDS, self._start_where_needed)
+        else:
+            self._start_where_needed()
         return await waiter
 
     def release(self, sandbox: Sandbox) -> None:
@@ -73,16 +88,32 @@ class Pool:
             sandbox.kill()
 
     def _start_where_needed(self) -> None:
-        waiting = sum(1 for waiter in self._waiters if not waiter.done())
+        loop = asyncio.get_running_loop()
+        # The last environment of a version may have died: then nobody is going to be freed.
+        patience = PATIENCE_SECONDS if self.size else 0.0
+        waiting = sum(not waiter.done() and loop.time() - since >= patience for waiter, since in self._waiters)
         while len(self._starting) < min(waiting, STARTING_MAX) and self.size < self._size_max:
-            task = asyncio.get_running_loop().create_task(self._start())
+            sandbox = self._make()
+            if sandbox is None:
+                return
+            task = loop.create_task(self._start(sandbox))
             self._starting.add(task)
             task.add_done_callback(self._started)
 
-    async def _start(self) -> Sandbox:
-        sandbox = Sandbox(self._launch())
+    def _make(self) -> Sandbox | None:
+        """A new environment that is counted from now on; a package that cannot be unpacked fails one waiter."""
+        try:
+            sandbox = Sandbox(self._launch())
+        except Exception as error:
+            waiter = self._next_waiter()
+            if waiter is not None:
+                waiter.set_exception(SandboxFailure("Runtime.Unknown", str(error)))
+            return None
         sandbox.retired = self._retired
         self._all.add(sandbox)
+        return sandbox
+
+    async def _start(self, sandbox: Sandbox) -> Sandbox:
         try:
             await sandbox.start()
         except BaseException:
@@ -106,7 +137,7 @@ class Pool:
 
     def _next_waiter(self) -> asyncio.Future[Sandbox] | None:
         while self._waiters:
-            waiter = self._waiters.popleft()
+            waiter, _since = self._waiters.popleft()
             if not waiter.done():
                 return waiter
         return None
