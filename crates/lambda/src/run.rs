@@ -130,12 +130,13 @@ fn serve<F: Function>(build: impl Future<Output = F>) -> Result<(), lambda_runti
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let function = Rc::new(build.await);
+        let function = Rc::new(Box::pin(build).await);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
             let function = Rc::clone(&function);
             async move {
                 let invocation = Invocation::from(event.context);
-                let answer = function.handle(&event.payload, &invocation).await;
+                // On the heap: the future of a whole event is large, and the runtime wraps it many times over.
+                let answer = Box::pin(function.handle(&event.payload, &invocation)).await;
                 wipe(event.payload);
                 answer.map_err(Diagnostic::from)
             }

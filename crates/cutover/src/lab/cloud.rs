@@ -55,6 +55,7 @@ impl Cloud {
             "--run-dir".to_owned(),
             options.folder.display().to_string(),
             "--enforce-permissions".to_owned(),
+            "--with-parent".to_owned(),
             "--tick-seconds".to_owned(),
             options.tick_seconds.to_string(),
         ];
@@ -122,7 +123,7 @@ impl Cloud {
 
     async fn wait_until_ready(&mut self) -> Result<(), LabError> {
         let started = Instant::now();
-        let url = format!("{}/_ministack/health", self.endpoint);
+        let url = format!("{}/_ministack/ready", self.endpoint);
         loop {
             self.process.check_alive()?;
             let answer = reqwest::Client::builder()
