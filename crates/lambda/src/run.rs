@@ -135,7 +135,8 @@ fn serve<F: Function>(build: impl Future<Output = F>) -> Result<(), lambda_runti
             let function = Rc::clone(&function);
             async move {
                 let invocation = Invocation::from(event.context);
-                let answer = function.handle(&event.payload, &invocation).await;
+                // On the heap: a function's future is large, and nests too deep for the compiler otherwise.
+                let answer = Box::pin(function.handle(&event.payload, &invocation)).await;
                 wipe(event.payload);
                 answer.map_err(Diagnostic::from)
             }
