@@ -135,7 +135,7 @@ fn serve<F: Function>(build: impl Future<Output = F>) -> Result<(), lambda_runti
             let function = Rc::clone(&function);
             async move {
                 let invocation = Invocation::from(event.context);
-                // On the heap: the future of a whole event is large, and the runtime wraps it many times over.
+                // On the heap: a function's future is large, and nests too deep for the compiler otherwise.
                 let answer = Box::pin(function.handle(&event.payload, &invocation)).await;
                 wipe(event.payload);
                 answer.map_err(Diagnostic::from)

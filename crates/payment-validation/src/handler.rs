@@ -92,7 +92,7 @@ where
         let id = route::transaction_id(&request.path).unwrap_or_default();
         let merchant_id = request.query.get("merchantId").map(String::as_str);
         let inquiry = Inquiry::new(id, merchant_id, request.caller.as_deref())?;
-        let body = self.payments.look_up(&inquiry, on.deadline).await?;
+        let body = Box::pin(self.payments.look_up(&inquiry, on.deadline)).await?;
         Ok(Answer::json(200, body))
     }
 
@@ -149,7 +149,7 @@ where
     ) -> Result<Answer, Failure> {
         if route == Route::Lookup {
             let inquiry = Inquiry::read(body, with.caller)?;
-            let body = self.payments.look_up(&inquiry, on.deadline).await?;
+            let body = Box::pin(self.payments.look_up(&inquiry, on.deadline)).await?;
             return Ok(Answer::json(200, body));
         }
         let now = Timestamp::from_ms(clock::now_ms());
@@ -257,11 +257,11 @@ where
         let answered = match Event::read(event.get()) {
             Ok(Event::Http(request)) => {
                 transport = Some(request.transport);
-                Ok(self.http(request, on, &mut seen).await)
+                Ok(Box::pin(self.http(request, on, &mut seen)).await)
             }
             Ok(Event::Direct(call)) => {
                 transport = Some(Transport::Direct);
-                self.direct(call, on, &mut seen).await
+                Box::pin(self.direct(call, on, &mut seen)).await
             }
             Err(error) => Err(InvocationError {
                 kind: "UnknownEvent",
