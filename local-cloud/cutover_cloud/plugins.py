@@ -13,6 +13,7 @@ from cutover_cloud import (
     permissions,
     rule_targets,
     schedules,
+    secure_transport,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import store
@@ -31,6 +32,7 @@ def install(settings: Settings) -> Executor:
     api.install()
     cloudformation.install()
     schedules.install(settings)
+    secure_transport.install()
     alias_routing.install()
     alias_actions.install()
     declared_secrets.install()
