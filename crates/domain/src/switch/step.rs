@@ -150,7 +150,7 @@ impl Case<'_> {
         if let Some(unreadable) = self.unreadable() {
             return Some(self.stay(Verb::Hold, unreadable));
         }
-        if self.raises(intent.purpose) {
+        if self.raises(intent.purpose) && !self.is_above_plan() {
             if self.state.phase == Phase::Paused {
                 return Some(self.stay(Verb::Hold, "paused with a step unfinished".to_owned()));
             }
@@ -232,6 +232,15 @@ impl Case<'_> {
 
     // ---- drift
 
+    /// Whether the candidate has more somewhere than was ever ordered. Taking that back needs nobody's consent.
+    fn is_above_plan(&self) -> bool {
+        let candidate = self.state.candidate();
+        let intended = self.state.intended.of(candidate);
+        self.seen.routers.iter().any(|router| {
+            matches!(&router.seen, Seen::Split(weights) if weights.of(candidate) > intended)
+        })
+    }
+
     fn drift(&self) -> Option<Decision> {
         let intended = self.state.intended;
         let drifted: Vec<&RouterReading> = self
@@ -243,10 +252,7 @@ impl Case<'_> {
                     && !matches!(router.seen, Seen::Unreadable(_))
             })
             .collect();
-        let candidate = self.state.candidate();
-        let above = drifted.iter().any(|router| {
-            matches!(&router.seen, Seen::Split(weights) if weights.of(candidate) > intended.of(candidate))
-        });
+        let above = self.is_above_plan();
         if drifted.is_empty() {
             return self
                 .unreadable()
