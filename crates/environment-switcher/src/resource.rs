@@ -89,6 +89,7 @@ impl Case<'_> {
                 Some(old) if old.active == new.active => None,
                 _ => Some(new.active),
             },
+            declared: new.versions.clone(),
             versions: Versions {
                 blue: changed(
                     new.versions.blue,
