@@ -28,7 +28,7 @@ fn in_ms(ms: u64) -> Deadline {
 
 async fn serve(event: &Value, verdict: Verdict) -> Result<Verdict, ProtocolError> {
     let answered = Protocol::default()
-        .serve(&event.to_string(), in_ms(5_000), async |_| verdict)
+        .serve(&event.to_string(), in_ms(5_000), async |_, _| verdict)
         .await?;
     Ok(answered.verdict)
 }
@@ -164,7 +164,9 @@ async fn a_handler_that_never_ends_is_answered_for_in_time() {
     let event = event(&server.url(), "Create").to_string();
     let before_ms = clock::now_ms();
     let answered = Protocol::default()
-        .serve(&event, in_ms(400), async |_| std::future::pending().await)
+        .serve(&event, in_ms(400), async |_, _| {
+            std::future::pending().await
+        })
         .await
         .unwrap();
     assert_eq!(answered.verdict.status(), "FAILED");

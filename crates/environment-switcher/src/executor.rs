@@ -19,6 +19,12 @@ use cutover_ports::switch::{
 /// Rounds of one invocation. A change takes two; the rest is for races that were lost.
 pub const ROUNDS_MAX: usize = 10;
 
+/// Wait after the memory failed for the first time, doubled from then on. (The client's own retries come before it.)
+const RETRY_WAIT: Duration = Duration::from_millis(20);
+
+/// The longest such wait.
+const RETRY_WAIT_MAX: Duration = Duration::from_millis(400);
+
 /// Time for telling someone of a transition; never more than half of what is left.
 const NOTIFY_TIME: Duration = Duration::from_secs(3);
 
@@ -149,6 +155,23 @@ impl Executor {
         .unwrap_or(Err(ExecutorError::OutOfTime))
     }
 
+    /// The newest journal entries, the oldest first; those of one migration if it is named.
+    ///
+    /// # Errors
+    /// If the journal can't be read.
+    pub async fn history(
+        &self,
+        migration_id: Option<&str>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<Entry>, ExecutorError> {
+        let history = self.store.history(migration_id, limit);
+        let entries = tokio::time::timeout(deadline.remaining(), history)
+            .await
+            .map_err(|_elapsed| ExecutorError::OutOfTime)?;
+        Ok(entries?)
+    }
+
     /// Tells everyone of transitions. A failure is a line in the log, never more.
     pub async fn tell(&self, entries: &[Entry], status: &str, deadline: Deadline) -> Vec<String> {
         let mut faults = Vec::new();
@@ -217,6 +240,7 @@ fn given(trigger: &Trigger) -> Option<&Versions> {
 impl Run<'_> {
     async fn rounds(&mut self) -> Result<Outcome, ExecutorError> {
         let mut last = ExecutorError::Contended;
+        let mut wait = RETRY_WAIT;
         for _round in 0..ROUNDS_MAX {
             match self.round().await {
                 Ok(Next::Again) => {}
@@ -224,6 +248,8 @@ impl Run<'_> {
                 Err(error) => {
                     self.faults.push(in_words(&error));
                     last = error;
+                    tokio::time::sleep(wait).await;
+                    wait = RETRY_WAIT_MAX.min(wait.saturating_mul(2));
                 }
             }
         }
