@@ -11,7 +11,7 @@ use cutover_domain::switch::{
     self, Action, Decision, Entry, Environment, GuardReading, LastDecision, Observation, Refusal,
     RouterReading, State, Trigger, Validation, Verb, Versions,
 };
-use cutover_lambda::{Deadline, clock};
+use cutover_lambda::Deadline;
 use cutover_ports::switch::{
     AlarmReader, CommitError, Notifier, Router, StoreError, SwitchStateStore, Validator,
 };
@@ -44,6 +44,8 @@ pub struct Executor {
     pub notifiers: Vec<Box<dyn Notifier>>,
     /// Versions that the configuration gives.
     pub versions: Versions,
+    /// The wall clock, in milliseconds since the epoch: a simulation has its own.
+    pub clock: fn() -> u64,
 }
 
 /// Where an invocation left the switch.
@@ -136,7 +138,7 @@ impl Executor {
                 guards,
                 validation,
             };
-            let would = switch::step(&state, clock::now_ms(), &seen);
+            let would = switch::step(&state, (self.clock)(), &seen);
             let holds = would.verb == Verb::Hold;
             let decision = match state.last.clone() {
                 Some(last) if !holds => last,
@@ -274,7 +276,7 @@ impl Run<'_> {
 
     async fn round(&mut self) -> Result<Next, ExecutorError> {
         let (state, seen) = self.observe().await?;
-        let now_ms = clock::now_ms();
+        let now_ms = (self.executor.clock)();
         let mut decision = switch::step(&state, now_ms, &seen);
         self.note(&state, &decision);
         if decision.changes(&state) {
@@ -343,6 +345,9 @@ impl Run<'_> {
                     Some(validator) => validator.validate().await,
                     None => Validation::NotConfigured,
                 };
+                // A validation takes its time, and what the guards said before it is old. (Had one been in ALARM, there
+                // would have been no validation.)
+                self.guards = None;
             }
             Action::Write(order) => {
                 for (router, reading) in self.executor.routers.iter().zip(&seen.routers) {

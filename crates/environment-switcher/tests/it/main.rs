@@ -11,4 +11,5 @@
 mod events;
 mod executor;
 mod resources;
+mod sessions;
 mod world;

@@ -23,6 +23,7 @@ pub fn executor(world: &World) -> Executor {
         store: Box::new(world.clone()),
         notifiers: vec![Box::new(world.clone())],
         versions: Versions::default(),
+        clock: clock::now_ms,
     }
 }
 
