@@ -10,6 +10,9 @@ use crate::failure::failure;
 /// Characters that SNS takes in a subject (100), less the ones that it might count otherwise.
 const SUBJECT_MAX: usize = 99;
 
+/// Bytes that a standard parameter holds.
+const VALUE_BYTES_MAX: usize = 4096;
+
 /// A topic that gets each journal entry as JSON.
 #[derive(Debug, Clone)]
 pub struct SnsTopic {
@@ -88,7 +91,7 @@ impl Notifier for SsmStatusParameter {
         self.client
             .put_parameter()
             .name(&self.name)
-            .value(status)
+            .value(short(status))
             .r#type(aws_sdk_ssm::types::ParameterType::String)
             .overwrite(true)
             .send()
@@ -96,6 +99,18 @@ impl Notifier for SsmStatusParameter {
             .map_err(|e| refused("PutParameter", failure(e)))?;
         Ok(())
     }
+}
+
+/// A status that fits: without its evidence, which the journal has in full, where that is too long.
+fn short(status: &str) -> String {
+    if status.len() <= VALUE_BYTES_MAX {
+        return status.to_owned();
+    }
+    let mut short: serde_json::Value = serde_json::from_str(status).unwrap_or_default();
+    if let Some(decision) = short.get_mut("decision").and_then(|d| d.as_object_mut()) {
+        decision.remove("evidence");
+    }
+    short.to_string()
 }
 
 fn refused(operation: &'static str, source: Source) -> NotifyError {

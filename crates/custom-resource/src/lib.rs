@@ -7,6 +7,8 @@
 mod answer;
 mod delivery;
 mod event;
+#[cfg(feature = "fakes")]
+pub mod fakes;
 mod protocol;
 
 pub use answer::{BODY_BYTES_MAX, Verdict};

@@ -40,7 +40,7 @@ pub enum ProtocolError {
 }
 
 impl Protocol {
-    /// Answers an event with what `handle` finds, or with FAILED if that takes too long.
+    /// Answers an event with what `handle` finds by the deadline that it is given, or with FAILED if that takes longer.
     ///
     /// # Errors
     /// If no answer was delivered.
@@ -51,16 +51,17 @@ impl Protocol {
         handle: H,
     ) -> Result<Served, ProtocolError>
     where
-        H: FnOnce(Request) -> F,
+        H: FnOnce(Request, Deadline) -> F,
         F: Future<Output = Verdict>,
     {
         let (request, url) = Request::parse(event, self.allow_http_response_url)?;
         let remaining = deadline.remaining();
         let time = remaining.saturating_sub(DELIVERY_TIME.min(remaining / 2));
+        let until = Deadline::until(time);
         let verdict = if request.request_type.is_none() {
             Verdict::Failed("RequestType is none of Create, Update, Delete".to_owned())
         } else {
-            tokio::time::timeout(time, handle(request.clone()))
+            tokio::time::timeout(time, handle(request.clone(), until))
                 .await
                 .unwrap_or_else(|_elapsed| {
                     let seconds = time.as_secs();

@@ -11,13 +11,19 @@ use cutover_domain::switch::{
     self, Action, Decision, Entry, Environment, GuardReading, LastDecision, Observation, Refusal,
     RouterReading, State, Trigger, Validation, Verb, Versions,
 };
-use cutover_lambda::{Deadline, clock};
+use cutover_lambda::Deadline;
 use cutover_ports::switch::{
     AlarmReader, CommitError, Notifier, Router, StoreError, SwitchStateStore, Validator,
 };
 
 /// Rounds of one invocation. A change takes two; the rest is for races that were lost.
 pub const ROUNDS_MAX: usize = 10;
+
+/// Wait after the memory failed for the first time, doubled from then on. (The client's own retries come before it.)
+const RETRY_WAIT: Duration = Duration::from_millis(20);
+
+/// The longest such wait.
+const RETRY_WAIT_MAX: Duration = Duration::from_millis(400);
 
 /// Time for telling someone of a transition; never more than half of what is left.
 const NOTIFY_TIME: Duration = Duration::from_secs(3);
@@ -38,6 +44,8 @@ pub struct Executor {
     pub notifiers: Vec<Box<dyn Notifier>>,
     /// Versions that the configuration gives.
     pub versions: Versions,
+    /// The wall clock, in milliseconds since the epoch: a simulation has its own.
+    pub clock: fn() -> u64,
 }
 
 /// Where an invocation left the switch.
@@ -130,7 +138,7 @@ impl Executor {
                 guards,
                 validation,
             };
-            let would = switch::step(&state, clock::now_ms(), &seen);
+            let would = switch::step(&state, (self.clock)(), &seen);
             let holds = would.verb == Verb::Hold;
             let decision = match state.last.clone() {
                 Some(last) if !holds => last,
@@ -147,6 +155,23 @@ impl Executor {
         })
         .await
         .unwrap_or(Err(ExecutorError::OutOfTime))
+    }
+
+    /// The newest journal entries, the oldest first; those of one migration if it is named.
+    ///
+    /// # Errors
+    /// If the journal can't be read.
+    pub async fn history(
+        &self,
+        migration_id: Option<&str>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<Entry>, ExecutorError> {
+        let history = self.store.history(migration_id, limit);
+        let entries = tokio::time::timeout(deadline.remaining(), history)
+            .await
+            .map_err(|_elapsed| ExecutorError::OutOfTime)?;
+        Ok(entries?)
     }
 
     /// Tells everyone of transitions. A failure is a line in the log, never more.
@@ -217,6 +242,7 @@ fn given(trigger: &Trigger) -> Option<&Versions> {
 impl Run<'_> {
     async fn rounds(&mut self) -> Result<Outcome, ExecutorError> {
         let mut last = ExecutorError::Contended;
+        let mut wait = RETRY_WAIT;
         for _round in 0..ROUNDS_MAX {
             match self.round().await {
                 Ok(Next::Again) => {}
@@ -224,6 +250,8 @@ impl Run<'_> {
                 Err(error) => {
                     self.faults.push(in_words(&error));
                     last = error;
+                    tokio::time::sleep(wait).await;
+                    wait = RETRY_WAIT_MAX.min(wait.saturating_mul(2));
                 }
             }
         }
@@ -248,7 +276,7 @@ impl Run<'_> {
 
     async fn round(&mut self) -> Result<Next, ExecutorError> {
         let (state, seen) = self.observe().await?;
-        let now_ms = clock::now_ms();
+        let now_ms = (self.executor.clock)();
         let mut decision = switch::step(&state, now_ms, &seen);
         self.note(&state, &decision);
         if decision.changes(&state) {
@@ -317,6 +345,9 @@ impl Run<'_> {
                     Some(validator) => validator.validate().await,
                     None => Validation::NotConfigured,
                 };
+                // A validation takes its time, and what the guards said before it is old. (Had one been in ALARM, there
+                // would have been no validation.)
+                self.guards = None;
             }
             Action::Write(order) => {
                 for (router, reading) in self.executor.routers.iter().zip(&seen.routers) {

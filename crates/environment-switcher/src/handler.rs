@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cutover_custom_resource::Protocol;
-use cutover_domain::switch::{AlarmState, Entry, Environment, Phase, Refusal, Seen, Trigger, Verb};
+use cutover_domain::switch::{
+    AlarmState, Entry, Environment, LastDecision, Phase, Refusal, Seen, Trigger, Verb,
+};
 use cutover_lambda::run::InvocationError;
 use cutover_lambda::{Deadline, EventLine, Function, Invocation, Unit, clock};
 use serde_json::value::RawValue;
@@ -92,10 +94,9 @@ impl Switcher {
                 let status = self.look(None, deadline, line).await?;
                 let entries = self
                     .executor
-                    .store
-                    .history(migration_id.as_deref(), HISTORY_MAX)
+                    .history(migration_id.as_deref(), HISTORY_MAX, worked(deadline))
                     .await
-                    .map_err(|error| failed(&error.into()))?;
+                    .map_err(|error| failed(&error))?;
                 Ok(answer::history(status, &entries))
             }
             Event::Resource => self.resource(event, deadline, line).await,
@@ -125,7 +126,14 @@ impl Switcher {
     ) -> Result<Value, InvocationError> {
         let look = self.executor.look(worked(deadline)).await;
         let mut outcome = look.map_err(|error| failed(&error))?;
-        outcome.refusal = refusal;
+        if let Some(refusal) = refusal {
+            outcome.decision = LastDecision {
+                action: Verb::Refuse,
+                why: refusal.message.clone(),
+                evidence: Vec::new(),
+            };
+            outcome.refusal = Some(refusal);
+        }
         Self::report(&outcome, line);
         Ok(answer::status(&outcome, clock::now_ms(), self.tick))
     }
@@ -137,9 +145,9 @@ impl Switcher {
         line: &mut EventLine,
     ) -> Result<Value, InvocationError> {
         let mut outcomes = Vec::new();
-        let handle = async |request: cutover_custom_resource::Request| {
+        let handle = async |request: cutover_custom_resource::Request, until| {
             let (executor, router) = (&self.executor, &self.router);
-            resource::handle(executor, router, &request, worked(deadline), &mut outcomes).await
+            resource::handle(executor, router, &request, until, &mut outcomes).await
         };
         let served = self.protocol.serve(event, deadline, handle).await;
         for outcome in &outcomes {

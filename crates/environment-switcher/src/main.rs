@@ -72,6 +72,7 @@ async fn build(config: Config) -> Switcher {
             )),
             notifiers,
             versions,
+            clock: cutover_lambda::clock::now_ms,
         },
         environment: config.environment,
         router: config.router,

@@ -89,6 +89,7 @@ impl Case<'_> {
                 Some(old) if old.active == new.active => None,
                 _ => Some(new.active),
             },
+            declared: new.versions.clone(),
             versions: Versions {
                 blue: changed(
                     new.versions.blue,
@@ -159,9 +160,11 @@ impl Case<'_> {
         trigger: Trigger,
         outcomes: &'o mut Vec<Outcome>,
     ) -> Result<&'o Outcome, String> {
+        // Half of what is left: the other half is for taking back what could not be verified.
+        let deadline = Deadline::until(self.deadline.remaining() / 2);
         let outcome = self
             .executor
-            .run(trigger, self.deadline)
+            .run(trigger, deadline)
             .await
             .map_err(|error| in_words(&error))?;
         outcomes.push(outcome);

@@ -19,6 +19,13 @@ impl Deadline {
         Self { at_ms, margin_ms }
     }
 
+    /// A deadline `time` from now: for a part of the work, within the whole.
+    #[must_use]
+    pub fn until(time: Duration) -> Self {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self::new(clock::now_ms().saturating_add(ms), Duration::ZERO)
+    }
+
     /// When Lambda ends the invocation, in milliseconds since the epoch: no margin taken off.
     #[must_use]
     pub fn at_ms(self) -> u64 {

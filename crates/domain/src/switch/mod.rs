@@ -12,6 +12,7 @@ mod plan;
 mod resource;
 mod state;
 mod step;
+mod upkeep;
 
 pub use decision::{Action, Decision, Evidence, Order, Refusal, Verb};
 pub use environment::{Environment, Versions, Weights};

@@ -65,8 +65,10 @@ pub enum ResourceChange {
         migration_id: String,
         /// Only if the stack names another active environment than before.
         active: Option<Environment>,
-        /// The versions that the stack knows.
+        /// The versions that this update changes.
         versions: Versions,
+        /// All versions that the stack names: they fill what is not known yet, and change nothing that is.
+        declared: Versions,
     },
     /// Remove what this owner made.
     Delete {

@@ -22,7 +22,11 @@ impl Case<'_> {
                 migration_id,
                 active,
                 versions,
-            } => self.update(owner, migration_id, *active, versions),
+                declared,
+            } => {
+                let versions = versions.or(&self.state.versions).or(declared);
+                self.update(owner, migration_id, *active, versions)
+            }
             ResourceChange::Delete { owner } => Some(self.delete(owner)),
         }
     }
@@ -63,9 +67,8 @@ impl Case<'_> {
         owner: &str,
         migration_id: &str,
         active: Option<Environment>,
-        versions: &Versions,
+        versions: Versions,
     ) -> Option<Decision> {
-        let versions = versions.or(&self.state.versions);
         let to = active.filter(|active| *active != self.state.active);
         if self.state.phase.is_running() {
             // The event of a move that this very update began may be delivered twice.

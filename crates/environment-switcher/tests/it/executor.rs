@@ -1,6 +1,5 @@
 //! The executor against a world in memory: whole migrations, races, crashes between any two calls.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cutover_domain::switch::{
@@ -9,46 +8,12 @@ use cutover_domain::switch::{
 };
 use cutover_lambda::{Deadline, clock};
 use cutover_ports::switch::fakes::World;
-use environment_switcher::executor::{Executor, ExecutorError, Outcome};
+use environment_switcher::executor::{ExecutorError, Outcome};
 
-const GREEN: &str = "errors-green";
-const BLUE: &str = "errors-blue";
-
-fn executor(world: &World) -> Executor {
-    Executor {
-        routers: vec![Box::new(world.clone())],
-        alarms: Box::new(world.clone()),
-        guards: BTreeMap::from([
-            (Environment::Blue, vec![BLUE.to_owned()]),
-            (Environment::Green, vec![GREEN.to_owned()]),
-        ]),
-        validator: None,
-        store: Box::new(world.clone()),
-        notifiers: vec![Box::new(world.clone())],
-        versions: Versions::default(),
-    }
-}
-
-fn healthy() -> World {
-    let world = World::default();
-    world.alarm(GREEN, AlarmState::Ok);
-    world.alarm(BLUE, AlarmState::Ok);
-    world
-}
-
-fn soon() -> Deadline {
-    Deadline::new(clock::now_ms() + 5_000, Duration::ZERO)
-}
+use crate::world::{GREEN, executor, green_share, healthy, soon, versions};
 
 async fn run(world: &World, trigger: Trigger) -> Outcome {
     executor(world).run(trigger, soon()).await.unwrap()
-}
-
-fn versions() -> Versions {
-    Versions {
-        blue: Some("1".to_owned()),
-        green: Some("2".to_owned()),
-    }
 }
 
 fn create() -> Trigger {
@@ -83,16 +48,6 @@ fn start_as(id: &str, steps: &[(u8, u64)]) -> Trigger {
 
 fn roll_back() -> Trigger {
     Trigger::Command(Command::RollBack, By::default())
-}
-
-fn green_share(world: &World) -> u8 {
-    world
-        .inner()
-        .route
-        .as_ref()
-        .unwrap()
-        .weights
-        .of(Environment::Green)
 }
 
 async fn created() -> World {
@@ -388,6 +343,7 @@ async fn the_stack_makes_moves_and_removes() {
                 blue: None,
                 green: Some("3".to_owned()),
             },
+            declared: Versions::default(),
         })
     };
     let noted = run(&world, update("cfn-1", None)).await;
@@ -422,6 +378,7 @@ async fn a_running_migration_is_not_the_stacks() {
             migration_id: "cfn-1".to_owned(),
             active: None,
             versions,
+            declared: Versions::default(),
         })
     };
     let same = run(&world, update(Versions::default())).await;

@@ -1,5 +1,6 @@
 //! The function without AWS: the executor against a world in memory, and every sample event.
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -7,4 +8,8 @@
     reason = "helpers of tests are tests"
 )]
 
+mod events;
 mod executor;
+mod resources;
+mod sessions;
+mod world;
