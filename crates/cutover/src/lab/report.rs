@@ -220,7 +220,7 @@ fn as_f64(number: usize) -> f64 {
 fn plot_weights(panel: &Panel<'_>, seconds: &[Second], marks: &[Mark]) -> Result<(), PlotError> {
     let mut chart = ChartBuilder::on(panel)
         .caption(
-            "Traffic on green by the alias's weights (%)",
+            "Traffic on green by the alias's weights (%), over seconds",
             ("sans-serif", 15),
         )
         .margin(8)
@@ -230,7 +230,6 @@ fn plot_weights(panel: &Panel<'_>, seconds: &[Second], marks: &[Mark]) -> Result
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("s")
         .draw()?;
     let green = seconds
         .iter()
@@ -281,7 +280,6 @@ fn plot_answers(panel: &Panel<'_>, seconds: &[Second]) -> Result<(), PlotError> 
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("s")
         .draw()?;
     let series: [(&str, RGBColor, Vec<f64>); 3] = [
         (
@@ -336,7 +334,6 @@ fn plot_latency(panel: &Panel<'_>, seconds: &[Second]) -> Result<(), PlotError> 
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("s")
         .draw()?;
     for (label, color, points) in [("median", BLUE, median), ("99th percentile", GREY, slow)] {
         chart
