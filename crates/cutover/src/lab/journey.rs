@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cutover_aws::alarms::CloudWatchAlarms;
 use cutover_aws::invoke::Invoker;
 use cutover_aws::settings::Settings;
+use cutover_domain::switch::GuardReading;
+use cutover_ports::switch::AlarmReader as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -59,10 +62,13 @@ pub struct Lab {
     release: Release,
     invoker: Invoker,
     settings: Settings,
+    alarms: CloudWatchAlarms,
 }
 
 /// How often the alias is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(400);
+/// How long an operator tries to reach the switch.
+const COMMAND_MAX: Duration = Duration::from_secs(10);
 /// How long a phase may take to come.
 const PHASE_MAX: Duration = Duration::from_mins(2);
 
@@ -108,6 +114,7 @@ impl Lab {
             release,
             invoker: Invoker::new(&config),
             settings,
+            alarms: CloudWatchAlarms::new(&config),
         })
     }
 
@@ -171,10 +178,29 @@ impl Lab {
         }))
     }
 
-    /// Deploys green by a stack update and waits until its guards are healthy.
+    /// Deploys green by a stack update and waits until its guards are healthy, as an operator would before a start.
     pub async fn deploy_green(&mut self, release: &str) -> Result<(), LabError> {
         self.outputs = self.release.deploy_green(release).await?;
-        Ok(())
+        let names = self.outputs.get("GreenAlarmNames")?;
+        let names: Vec<String> = names.split(',').map(str::to_owned).collect();
+        let started = Instant::now();
+        loop {
+            let guards = self.alarms.read(&names).await;
+            if guards.iter().all(GuardReading::is_healthy) {
+                return Ok(());
+            }
+            if started.elapsed() > PHASE_MAX {
+                let seen: Vec<String> = guards
+                    .iter()
+                    .map(|guard| format!("{} {}", guard.name, guard.describe()))
+                    .collect();
+                let seen = seen.join(", ");
+                return Err(LabError::Unexpected(format!(
+                    "green does not get healthy: {seen}"
+                )));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// A direct invocation of payment-validation, by its alias.
@@ -191,34 +217,39 @@ impl Lab {
         self.release.delete().await
     }
 
-    /// An operator's command to the switch.
+    /// An operator's command to the switch, given again while the call itself fails.
     pub async fn command(&self, command: &Value) -> Result<Value, LabError> {
-        let switcher = self.outputs.get("EnvironmentSwitcherFunctionName")?;
-        Ok(self.invoker.invoke(switcher, command).await?)
-    }
-
-    /// Starts a migration to green, asking again while a guard is not yet healthy.
-    pub async fn start_migration(&self, migration: &str) -> Result<(), LabError> {
         let started = Instant::now();
         loop {
-            let answer = self
-                .command(&json!({
-                    "action": "start", "to": "green", "migrationId": migration,
-                    "strategy": {"type": "linear", "stepPercent": 25, "intervalSeconds": 8},
-                    "bakeSeconds": 12, "maxSeconds": 300,
-                    "operator": "lab", "reason": migration,
-                }))
-                .await?;
-            if answer.get("error").is_none() {
-                return Ok(());
+            match self.command_once(command).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if started.elapsed() > COMMAND_MAX => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
             }
-            if started.elapsed() > PHASE_MAX {
-                return Err(LabError::Unexpected(format!(
-                    "{migration} was refused: {}",
-                    answer["error"]
-                )));
-            }
-            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+
+    /// Any event to the switch, once.
+    pub async fn command_once(&self, event: &Value) -> Result<Value, LabError> {
+        let switcher = self.outputs.get("EnvironmentSwitcherFunctionName")?;
+        Ok(self.invoker.invoke(switcher, event).await?)
+    }
+
+    /// Starts a migration to green.
+    pub async fn start_migration(&self, migration: &str) -> Result<(), LabError> {
+        let answer = self
+            .command(&json!({
+                "action": "start", "to": "green", "migrationId": migration,
+                "strategy": {"type": "linear", "stepPercent": 25, "intervalSeconds": 8},
+                "bakeSeconds": 12, "maxSeconds": 300,
+                "operator": "lab", "reason": migration,
+            }))
+            .await?;
+        match answer.get("error") {
+            None => Ok(()),
+            Some(error) => Err(LabError::Unexpected(format!(
+                "{migration} was refused: {error}"
+            ))),
         }
     }
 
@@ -317,9 +348,10 @@ async fn wait_for_weight(
         if telemetry.snapshot().green_percent.is_some_and(&wanted) {
             return Ok(telemetry.elapsed());
         }
+        let phase = telemetry.snapshot().phase;
         if started.elapsed() > PHASE_MAX {
             return Err(LabError::Late {
-                what: "the alias's weight".to_owned(),
+                what: format!("the alias's weight (the switch says {phase})"),
                 waited: PHASE_MAX,
             });
         }
