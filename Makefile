@@ -14,7 +14,7 @@ export CARGO_TARGET_DIR
 FUNCTIONS := payment-validation environment-switcher
 LAB_ARGS ?=
 
-.PHONY: help setup build run test check fmt package clean
+.PHONY: help setup build run soak test check fmt package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ build: setup ## Build the functions and the command line
 
 run: build ## Run the lab: two cutovers of live payments, on this machine (LAB_ARGS='--rate 100' and the like)
 	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug $(LAB_ARGS)
+
+soak: build ## Steady load: 200 payments a second from 32 clients for a minute, reconciled
+	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug --rate 200 --clients 32 --steady-seconds 60
 
 check: setup ## Format, lints, template, Python
 	cargo fmt --all --check

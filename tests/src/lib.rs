@@ -34,5 +34,7 @@ pub fn lab_options(folder: &Path, rate: u32) -> LabOptions {
         rate,
         seed: 1,
         tick_seconds: 3,
+        in_flight_max: 256,
+        steady: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use cutover::lab::journey::LabOptions;
@@ -61,6 +62,12 @@ struct LabArgs {
     /// Seconds that stand for a minute of the tick's schedule.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
     tick_seconds: u32,
+    /// Payments in flight at most: clients that wait for their answer.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    clients: u16,
+    /// Only steady traffic for this many seconds, and no cutover.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    steady_seconds: Option<u64>,
 }
 
 impl From<LabArgs> for LabOptions {
@@ -72,6 +79,8 @@ impl From<LabArgs> for LabOptions {
             rate: args.rate,
             seed: args.seed,
             tick_seconds: args.tick_seconds,
+            in_flight_max: usize::from(args.clients),
+            steady: args.steady_seconds.map(Duration::from_secs),
         }
     }
 }

@@ -37,6 +37,10 @@ pub struct LabOptions {
     pub seed: u64,
     /// Seconds that stand for one minute of a schedule.
     pub tick_seconds: u32,
+    /// Payments in flight at most. Above it the lab slows down, and its report shows a lower rate.
+    pub in_flight_max: usize,
+    /// Only steady traffic, for this long, and no cutover.
+    pub steady: Option<Duration>,
 }
 
 /// What a cutover took.
@@ -139,7 +143,7 @@ impl Lab {
         Ok(Load::start(
             client,
             cases,
-            options.rate,
+            (options.rate, options.in_flight_max),
             Arc::clone(telemetry),
         ))
     }
@@ -292,7 +296,13 @@ pub async fn run(
     let load = lab.start_load(options, telemetry)?;
     telemetry.mark("payments flow to blue");
     let watcher = lab.watch(telemetry)?;
-    let timings = cutovers(lab, telemetry).await;
+    let timings = match options.steady {
+        Some(duration) => {
+            tokio::time::sleep(duration).await;
+            Ok(Timings::default())
+        }
+        None => cutovers(lab, telemetry).await,
+    };
     let ledger = load.finish().await;
     watcher.abort();
     Ok((ledger, timings?))

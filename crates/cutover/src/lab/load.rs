@@ -14,8 +14,6 @@ use super::case::{Case, Cases, Payment};
 use super::client::{Answer, PaymentClient};
 use super::telemetry::Telemetry;
 
-/// Payments in flight at most. Above it the lab slows down, and its report shows a lower rate.
-const IN_FLIGHT_MAX: usize = 256;
 /// How long a client goes on asking for an answer to one payment.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest pause between two attempts.
@@ -87,11 +85,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts `rate` cases a second.
+    /// Starts `rate` cases a second, of which at most `in_flight_max` are played at once.
     pub fn start(
         client: PaymentClient,
         cases: Cases,
-        rate: u32,
+        (rate, in_flight_max): (u32, usize),
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -101,7 +99,8 @@ impl Load {
             repeatable: Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(Arc::clone(&shared), cases, rate, stopped));
+        let slots = Arc::new(Semaphore::new(in_flight_max));
+        let task = tokio::spawn(run(Arc::clone(&shared), cases, rate, slots, stopped));
         Self { stop, task, shared }
     }
 
@@ -116,8 +115,13 @@ impl Load {
     }
 }
 
-async fn run(shared: Arc<Shared>, mut cases: Cases, rate: u32, mut stopped: watch::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+async fn run(
+    shared: Arc<Shared>,
+    mut cases: Cases,
+    rate: u32,
+    slots: Arc<Semaphore>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut clients = JoinSet::new();
     let mut tick = interval(Duration::from_secs(1) / rate.max(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);

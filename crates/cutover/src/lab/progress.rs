@@ -11,6 +11,7 @@ use ratatui::style::{Color as Paint, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Gauge, Paragraph, Sparkline, Widget as _};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
@@ -29,40 +30,49 @@ const SPARK_MAX: usize = 240;
 /// Shows progress until it is finished.
 #[derive(Debug)]
 pub struct Progress {
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Progress {
     /// A panel if the output is a terminal, lines if it is not.
     pub fn start(telemetry: Arc<Telemetry>) -> Self {
+        let (stop, stopped) = watch::channel(false);
         let task = if stdout().is_terminal() {
-            tokio::spawn(panel(telemetry))
+            tokio::spawn(panel(telemetry, stopped))
         } else {
-            tokio::spawn(lines(telemetry))
+            tokio::spawn(lines(telemetry, stopped))
         };
-        Self { task }
+        Self { stop, task }
     }
 
-    /// Ends the show and leaves the cursor on a line of its own.
-    pub fn finish(self) {
-        self.task.abort();
-        if stdout().is_terminal() {
-            println!("\n");
+    /// Ends the show: what happened stays on the screen, the panel goes.
+    pub async fn finish(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            eprintln!("progress: {error}");
         }
     }
 }
 
-async fn lines(telemetry: Arc<Telemetry>) {
+async fn lines(telemetry: Arc<Telemetry>, mut stopped: watch::Receiver<bool>) {
     let mut tick = interval(LINE_EVERY);
     let mut marks_shown = 0;
     loop {
-        tick.tick().await;
+        let last = tokio::select! {
+            _ = tick.tick() => false,
+            _ = stopped.wait_for(|stop| *stop) => true,
+        };
         let (_, marks) = telemetry.history();
         for mark in marks.iter().skip(marks_shown) {
             println!("{}  * {}", clock(mark.at), mark.what);
         }
         marks_shown = marks.len();
         println!("{}", plain(&telemetry.snapshot()));
+        if last {
+            println!();
+            return;
+        }
     }
 }
 
@@ -89,18 +99,21 @@ fn clock(at: Duration) -> String {
     format!("{:02}:{:02}", at.as_secs() / 60, at.as_secs() % 60)
 }
 
-async fn panel(telemetry: Arc<Telemetry>) {
+async fn panel(telemetry: Arc<Telemetry>, mut stopped: watch::Receiver<bool>) {
     let options = TerminalOptions {
         viewport: Viewport::Inline(PANEL_LINES),
     };
     let Ok(mut terminal) = Terminal::with_options(CrosstermBackend::new(stdout()), options) else {
-        return lines(telemetry).await;
+        return lines(telemetry, stopped).await;
     };
     let mut tick = interval(PAINT_EVERY);
     let mut spark = VecDeque::new();
     let mut marks_shown = 0;
     loop {
-        tick.tick().await;
+        let last = tokio::select! {
+            _ = tick.tick() => false,
+            _ = stopped.wait_for(|stop| *stop) => true,
+        };
         let (seconds, marks) = telemetry.history();
         for mark in marks.iter().skip(marks_shown) {
             let line = Line::from(vec![
@@ -113,6 +126,12 @@ async fn panel(telemetry: Arc<Telemetry>) {
             }
         }
         marks_shown = marks.len();
+        if last {
+            // A terminal that is gone can't be tidied up.
+            let _gone = terminal.clear().and_then(|()| terminal.show_cursor());
+            println!();
+            return;
+        }
         spark.clear();
         spark.extend(
             seconds

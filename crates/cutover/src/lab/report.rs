@@ -34,69 +34,114 @@ pub struct Report {
     pub took: Duration,
     /// Payments a second that were asked for.
     pub rate: u32,
+    /// How the traffic went.
+    pub traffic: Traffic,
 }
 
-/// The table's rows: a label, a figure, and what to think of it.
-fn rows(report: &Report) -> Vec<(&'static str, String, &'static str)> {
-    let found = &report.reconciliation;
-    vec![
+/// How the traffic went, from its clients' view.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traffic {
+    /// Answers a second, over the whole of it.
+    pub per_second: f64,
+    /// Half of the answers took no longer, in milliseconds.
+    pub median_ms: f64,
+    /// 99 of 100 answers took no longer, in milliseconds.
+    pub slow_ms: f64,
+}
+
+impl Traffic {
+    /// Sums up what was seen.
+    pub fn of(telemetry: &Telemetry) -> Self {
+        let (seconds, _marks) = telemetry.history();
+        let latencies: Vec<Duration> = seconds
+            .iter()
+            .flat_map(|second| second.latencies.iter().copied())
+            .collect();
+        Self {
+            per_second: as_f64(latencies.len()) / as_f64(seconds.len().max(1)),
+            median_ms: percentile(&latencies, 0.50).unwrap_or_default(),
+            slow_ms: percentile(&latencies, 0.99).unwrap_or_default(),
+        }
+    }
+}
+
+/// A row of the table: a label, a figure, and what to think of it.
+type TableRow = (&'static str, String, &'static str);
+
+fn rows(report: &Report) -> Vec<TableRow> {
+    let mut rows = counts(&report.reconciliation);
+    rows.extend(times(report));
+    rows
+}
+
+fn counts(found: &Reconciliation) -> Vec<TableRow> {
+    [
         (
             "requests sent",
-            found.requests.to_string(),
+            found.requests,
             "repeated attempts included",
         ),
-        ("payments meant", found.payments.to_string(), ""),
-        ("accepted", found.accepted.to_string(), "answered 201"),
-        (
-            "refused",
-            found.refused.to_string(),
-            "bodies that break a rule",
-        ),
-        (
-            "replayed",
-            found.replayed.to_string(),
-            "recorded answers given again",
-        ),
-        (
-            "sessions completed",
-            found.sessions_completed.to_string(),
-            "",
-        ),
+        ("payments meant", as_u64(found.payments), ""),
+        ("accepted", as_u64(found.accepted), "answered 201"),
+        ("refused", as_u64(found.refused), "bodies that break a rule"),
+        ("replayed", found.replayed, "recorded answers given again"),
+        ("sessions completed", as_u64(found.sessions_completed), ""),
         (
             "rows in blue's ledger",
-            found.rows_blue.to_string(),
+            as_u64(found.rows_blue),
             "replication included",
         ),
         (
             "rows in green's ledger",
-            found.rows_green.to_string(),
+            as_u64(found.rows_green),
             "replication included",
         ),
-        ("log objects", found.log_objects.to_string(), ""),
-        ("without an answer", found.open.to_string(), "must be 0"),
-        (
-            "unexpected answers",
-            found.unexpected.to_string(),
-            "must be 0",
-        ),
-        ("lost", found.lost.to_string(), "must be 0"),
-        ("doubled", found.doubled.to_string(), "must be 0"),
-        (
-            "rollback",
-            format!("{:.1} s", report.timings.rollback.as_secs_f64()),
-            "first failed payment to 100 % blue at the alias",
-        ),
-        (
-            "promotion",
-            format!("{:.1} s", report.timings.promotion.as_secs_f64()),
-            "start to completed, bake included",
-        ),
-        (
-            "the whole lab",
-            format!("{:.0} s", report.took.as_secs_f64()),
-            "set-up included",
-        ),
+        ("log objects", as_u64(found.log_objects), ""),
+        ("without an answer", as_u64(found.open), "must be 0"),
+        ("unexpected answers", found.unexpected, "must be 0"),
+        ("lost", as_u64(found.lost), "must be 0"),
+        ("doubled", as_u64(found.doubled), "must be 0"),
     ]
+    .map(|(label, count, remark)| (label, count.to_string(), remark))
+    .into()
+}
+
+fn times(report: &Report) -> Vec<TableRow> {
+    let seconds = |took: Duration| format!("{:.1} s", took.as_secs_f64());
+    let traffic = &report.traffic;
+    let mut rows = vec![
+        (
+            "answers a second",
+            format!("{:.1}", traffic.per_second),
+            "over the whole traffic",
+        ),
+        (
+            "latency, median",
+            format!("{:.1} ms", traffic.median_ms),
+            "at the client",
+        ),
+        (
+            "latency, 99 of 100",
+            format!("{:.1} ms", traffic.slow_ms),
+            "at the client",
+        ),
+    ];
+    if report.timings.promotion > Duration::ZERO {
+        rows.extend([
+            (
+                "rollback",
+                seconds(report.timings.rollback),
+                "first failed payment to 100 % blue at the alias",
+            ),
+            (
+                "promotion",
+                seconds(report.timings.promotion),
+                "start to completed, bake included",
+            ),
+        ]);
+    }
+    rows.push(("the whole lab", seconds(report.took), "set-up included"));
+    rows
 }
 
 /// Prints the table and, if there are any, the differences.
@@ -133,6 +178,9 @@ fn json_text(report: &Report) -> String {
         "promotionSeconds": report.timings.promotion.as_secs_f64(),
         "labSeconds": report.took.as_secs_f64(),
         "rate": report.rate,
+        "answersPerSecond": report.traffic.per_second,
+        "latencyMedianMs": report.traffic.median_ms,
+        "latency99Ms": report.traffic.slow_ms,
     });
     format!("{value:#}\n")
 }
@@ -211,6 +259,10 @@ type Panel<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn span(seconds: &[Second]) -> std::ops::Range<f64> {
     0.0..as_f64(seconds.len().max(1))
+}
+
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 fn as_f64(number: usize) -> f64 {
@@ -391,6 +443,7 @@ mod tests {
             timings: Timings::default(),
             took: Duration::ZERO,
             rate: 60,
+            traffic: Traffic::default(),
         };
         let page = html(&report, "", &[]);
         assert!(page.contains("<li>&lt;tx&gt;") && page.contains("There are differences"));

@@ -11,7 +11,7 @@ use super::journey::{self, Lab, LabOptions, Timings};
 use super::load::Ledger;
 use super::progress::Progress;
 use super::reconcile::{Reconciliation, Written, reconcile};
-use super::report::{self, Report};
+use super::report::{self, Report, Traffic};
 use super::telemetry::Telemetry;
 use super::{Color, LabError};
 
@@ -50,7 +50,7 @@ pub async fn show(options: &LabOptions) -> Result<(), String> {
         ran = run_and_reconcile(&mut lab, options, &telemetry) => ran,
         () = interrupted() => Err(LabError::Unexpected("stopped".to_owned())),
     };
-    progress.finish();
+    progress.finish().await;
     lab.stop().await;
     let (reconciliation, timings) = ran.map_err(|error| describe(&error))?;
     let report = Report {
@@ -58,6 +58,7 @@ pub async fn show(options: &LabOptions) -> Result<(), String> {
         timings,
         took: began.elapsed(),
         rate: options.rate,
+        traffic: Traffic::of(&telemetry),
     };
     report::print(&report);
     let path =
