@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use cutover_domain::payment::Json;
-use cutover_domain::payment::json::JsonError;
+use cutover_domain::payment::text::holds_card_number;
+use cutover_domain::payment::{Code, Finding, Json, Problem};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::event_http::{WireV1, WireV2};
@@ -66,7 +67,7 @@ pub struct HttpRequest {
     pub query: BTreeMap<String, String>,
     /// Values by name in lower case.
     pub headers: BTreeMap<String, Vec<String>>,
-    /// The body's bytes, wiped when dropped; `None` if it says that it is Base64 and is not.
+    /// The body's bytes, wiped when dropped; `None` if it is no text, or says that it is Base64 and is not.
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// Who was authenticated.
     pub caller: Option<String>,
@@ -84,14 +85,20 @@ impl HttpRequest {
 pub struct DirectCall {
     /// What is asked for.
     pub action: String,
+    /// What came beside it, or why that cannot be read.
+    pub arguments: Result<Arguments, Problem>,
+    /// Bytes of what came beside the action.
+    pub bytes: usize,
+}
+
+/// What comes with the action of a direct invocation.
+pub struct Arguments {
     /// The idempotency key given beside it.
     pub idempotency_key: Option<String>,
     /// The caller given beside it: whoever may invoke the function is trusted.
     pub caller: Option<String>,
     /// What remains of the event: the payment.
     pub body: Json,
-    /// Bytes of the whole event.
-    pub bytes: usize,
 }
 
 /// An event of no shape that is taken.
@@ -102,13 +109,15 @@ pub struct UnknownEvent(pub &'static str);
 /// Just enough to tell the shapes apart.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Peek {
-    action: Option<IgnoredAny>,
+struct Peek<'a> {
+    #[serde(borrow)]
+    action: Option<&'a RawValue>,
     http_method: Option<IgnoredAny>,
-    request_context: Option<PeekContext>,
+    #[serde(borrow)]
+    request_context: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct PeekContext {
     elb: Option<IgnoredAny>,
     http: Option<IgnoredAny>,
@@ -120,17 +129,20 @@ impl Event {
     /// # Errors
     /// [`UnknownEvent`], with the shapes that are taken.
     pub fn read(event: &str) -> Result<Self, UnknownEvent> {
-        let peek: Peek = serde_json::from_str(event)
-            .map_err(|_| UnknownEvent("it is no object, or its requestContext is none"))?;
-        let context = peek.request_context.as_ref();
-        if peek.action.is_some() {
-            DirectCall::read(event).map(Self::Direct)
-        } else if context.is_some_and(|context| context.http.is_some()) {
+        let peek: Peek<'_> = serde_json::from_str(event)
+            .map_err(|_| UnknownEvent("it is no object, or has a field of an event twice"))?;
+        let context: PeekContext = peek
+            .request_context
+            .and_then(|context| serde_json::from_str(context.get()).ok())
+            .unwrap_or_default();
+        if let Some(action) = peek.action {
+            DirectCall::read(event, action).map(Self::Direct)
+        } else if context.http.is_some() {
             http(event, WireV2::into_request)
-        } else if context.is_some_and(|context| context.elb.is_some()) {
-            http(event, |wire: WireV1| wire.into_request(true))
-        } else if peek.http_method.is_some() && context.is_some() {
-            http(event, |wire: WireV1| wire.into_request(false))
+        } else if context.elb.is_some() {
+            http(event, |wire: WireV1<'_>| wire.into_request(true))
+        } else if peek.http_method.is_some() {
+            http(event, |wire: WireV1<'_>| wire.into_request(false))
         } else {
             Err(UnknownEvent(
                 "it has neither an action nor the fields of an HTTP request",
@@ -145,28 +157,77 @@ fn http<'a, W: Deserialize<'a>>(
 ) -> Result<Event, UnknownEvent> {
     serde_json::from_str(event)
         .map(|wire| Event::Http(read(wire)))
-        .map_err(|_| UnknownEvent("a field of the HTTP request has the wrong type"))
+        .map_err(|_| UnknownEvent("a field of the HTTP request is missing or has the wrong type"))
 }
 
 impl DirectCall {
-    fn read(event: &str) -> Result<Self, UnknownEvent> {
-        let json = Json::parse(event.as_bytes()).map_err(|error| match error {
-            JsonError::Syntax { .. } => UnknownEvent("it is no JSON"),
-            JsonError::TooDeep | JsonError::TooMany => UnknownEvent("it is too deep or too long"),
-        })?;
-        let Json::Object(mut members) = json else {
-            return Err(UnknownEvent("it is no object"));
-        };
-        let action = take_text(&mut members, "action")?;
-        let idempotency_key = take_text(&mut members, "idempotencyKey")?;
-        let caller = take_text(&mut members, "caller")?;
+    fn read(event: &str, action: &RawValue) -> Result<Self, UnknownEvent> {
+        const BESIDE: usize = r#"{"action":,}"#.len();
+        let bytes = event.len().saturating_sub(action.get().len() + BESIDE);
+        let action = serde_json::from_str(action.get())
+            .map_err(|_| UnknownEvent("its action is no string"))?;
         Ok(Self {
-            action: action.ok_or(UnknownEvent("its action is null"))?,
-            idempotency_key,
-            caller,
-            body: unwrapped(members),
-            bytes: event.len(),
+            action,
+            arguments: Arguments::read(event),
+            bytes,
         })
+    }
+}
+
+impl Arguments {
+    fn read(event: &str) -> Result<Self, Problem> {
+        let mut members = match Json::parse(event.as_bytes()).map_err(Problem::unreadable)? {
+            Json::Object(members) => members,
+            // It has an action, so it is an object.
+            _ => Vec::new(),
+        };
+        let _action = take(&mut members, "action");
+        let idempotency_key = match take(&mut members, "idempotencyKey") {
+            None | Some(Json::Null) => None,
+            Some(Json::Text(text)) => Some(text.to_string()),
+            Some(_) => {
+                let finding = finding("idempotencyKey", "wrong_type", "must be a string");
+                return Err(Problem {
+                    findings: vec![finding],
+                    ..Problem::new(
+                        Code::IdempotencyKeyInvalid,
+                        "idempotencyKey must be a string.",
+                    )
+                });
+            }
+        };
+        Ok(Self {
+            idempotency_key,
+            caller: caller(take(&mut members, "caller"))?,
+            body: unwrapped(members),
+        })
+    }
+}
+
+/// The caller, who becomes a part of what is stored: text, and no card number. An empty one is none, as over HTTP.
+fn caller(value: Option<Json>) -> Result<Option<String>, Problem> {
+    let refused = |code, message: &str| {
+        Err(Problem::invalid(
+            vec![finding("caller", code, message)],
+            true,
+        ))
+    };
+    match value {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Text(text)) if text.is_empty() => Ok(None),
+        Some(Json::Text(text)) if holds_card_number(&text) => {
+            refused("card_number_in_text", "must not hold a card number")
+        }
+        Some(Json::Text(text)) => Ok(Some(text.to_string())),
+        Some(_) => refused("wrong_type", "must be a string"),
+    }
+}
+
+fn finding(field: &str, code: &'static str, message: &str) -> Finding {
+    Finding {
+        field: field.to_owned(),
+        code,
+        message: message.to_owned(),
     }
 }
 
@@ -186,20 +247,9 @@ fn unwrapped(mut members: Vec<(String, Json)>) -> Json {
     }
 }
 
-fn take_text(
-    members: &mut Vec<(String, Json)>,
-    name: &str,
-) -> Result<Option<String>, UnknownEvent> {
-    let Some(at) = members.iter().position(|(n, _)| n == name) else {
-        return Ok(None);
-    };
-    match members.remove(at).1 {
-        Json::Null => Ok(None),
-        Json::Text(text) => Ok(Some(text.to_string())),
-        _ => Err(UnknownEvent(
-            "action, idempotencyKey and caller must be strings",
-        )),
-    }
+fn take(members: &mut Vec<(String, Json)>, name: &str) -> Option<Json> {
+    let at = members.iter().position(|(n, _)| n == name)?;
+    Some(members.remove(at).1)
 }
 
 #[cfg(test)]
@@ -224,13 +274,15 @@ mod tests {
     #[test]
     fn headers_are_found_whatever_their_case_and_form() {
         let event = r#"{"httpMethod":"post","path":"/payment","requestContext":{},
-            "headers":{"IDEMPOTENCY-KEY":"one","X":null},
+            "headers":{"IDEMPOTENCY-KEY":"one","X":null,"Single":"s","Number":7},
             "multiValueHeaders":{"Idempotency-Key":["one","two"],"Y":null}}"#;
         let Ok(Event::Http(request)) = Event::read(event) else {
             panic!("a request");
         };
         assert_eq!(request.header("idempotency-key"), ["one", "two"]);
         assert_eq!(request.header("x"), [""; 0]);
+        assert_eq!(request.header("single"), ["s"]);
+        assert_eq!(request.header("number"), ["7"]);
         assert_eq!(request.method, "POST");
         assert_eq!(request.caller, None);
     }
@@ -240,8 +292,10 @@ mod tests {
         for authorizer in [
             r#"{"principalId":null}"#,
             r#"{"principalId":""}"#,
-            r#"{"principalId":7}"#,
+            r#"{"principalId":true}"#,
             r#"{"claims":{}}"#,
+            r#"{"claims":"x","jwt":7}"#,
+            r#""x""#,
             "null",
         ] {
             let event = format!(
@@ -252,6 +306,49 @@ mod tests {
                 _ => panic!("{authorizer}"),
             }
         }
+    }
+
+    #[test]
+    fn a_caller_is_found_wherever_an_authorizer_puts_it() {
+        for (transport, context) in [
+            ("rest", r#""authorizer":{"claims":{"sub":"alice"}}"#),
+            ("rest", r#""authorizer":{"principalId":"alice"}"#),
+            ("rest", r#""authorizer":{"sub":"alice","claims":"x"}"#),
+            ("rest", r#""authorizer":{"principalId":"","sub":"alice"}"#),
+            ("rest", r#""identity":{"userArn":"alice"}"#),
+            ("http", r#""authorizer":{"jwt":{"claims":{"sub":"alice"}}}"#),
+            ("http", r#""authorizer":{"iam":{"userArn":"alice"}}"#),
+            ("http", r#""authorizer":{"lambda":{"principalId":"alice"}}"#),
+            (
+                "http",
+                r#""authorizer":{"lambda":{"sub":"alice"},"iam":null}"#,
+            ),
+        ] {
+            let context = match transport {
+                "http" => format!(r#"{{"http":{{"method":"GET"}},{context}}}"#),
+                _ => format!("{{{context}}}"),
+            };
+            let event = format!(
+                r#"{{"httpMethod":"GET","path":"/","rawPath":"/","requestContext":{context}}}"#
+            );
+            match Event::read(&event) {
+                Ok(Event::Http(request)) => {
+                    assert_eq!(request.caller.as_deref(), Some("alice"), "{event}");
+                }
+                _ => panic!("{event}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_load_balancer_s_parameters_are_decoded() {
+        let event = r#"{"httpMethod":"GET","path":"/payment/a%2Db","requestContext":{"elb":{}},"headers":{},
+            "multiValueHeaders":{},"queryStringParameters":{"merchant%49d":"shop%2D7+8%"}}"#;
+        let Ok(Event::Http(request)) = Event::read(event) else {
+            panic!("a request");
+        };
+        assert_eq!(request.query["merchantId"], "shop-7 8%");
+        assert_eq!(request.transport, Transport::Alb);
     }
 
     #[test]

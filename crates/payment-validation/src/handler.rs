@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use cutover_domain::payment::json::JsonError;
 use cutover_domain::payment::{CardSummary, Code, Inquiry, Json, Order, Problem, Rules, Timestamp};
 use cutover_lambda::run::InvocationError;
 use cutover_lambda::{EventLine, Function, Invocation, Unit, clock};
@@ -16,6 +15,7 @@ use crate::answer::Answer;
 use crate::event::{DirectCall, Event, HttpRequest, Transport};
 use crate::hops::{Hops, milliseconds};
 use crate::pay::{Failure, Paid, Payments};
+use crate::percent;
 use crate::route::{self, Route};
 
 /// The function: what is built once.
@@ -89,9 +89,9 @@ where
     }
 
     async fn http_lookup(&self, request: &HttpRequest, on: &Invocation) -> Result<Answer, Failure> {
-        let id = route::transaction_id(&request.path).unwrap_or_default();
+        let id = percent::decode(route::transaction_id(&request.path).unwrap_or_default());
         let merchant_id = request.query.get("merchantId").map(String::as_str);
-        let inquiry = Inquiry::new(id, merchant_id, request.caller.as_deref())?;
+        let inquiry = Inquiry::new(&id, merchant_id, request.caller.as_deref())?;
         let body = Box::pin(self.payments.look_up(&inquiry, on.deadline)).await?;
         Ok(Answer::json(200, body))
     }
@@ -104,12 +104,14 @@ where
         seen: &mut Seen,
     ) -> Result<Answer, Failure> {
         route::content_type(request.header("content-type"))?;
-        let body = request
-            .body
-            .as_ref()
-            .ok_or_else(|| Problem::new(Code::MalformedJson, "The body is not valid Base64."))?;
+        let body = request.body.as_ref().ok_or_else(|| {
+            Problem::new(
+                Code::MalformedJson,
+                "The body is no text, or no valid Base64.",
+            )
+        })?;
         self.fits(body.len())?;
-        let json = Json::parse(body).map_err(json_problem)?;
+        let json = Json::parse(body).map_err(Problem::unreadable)?;
         let with = With {
             idempotency_key: route::single_key(request.header("idempotency-key"))?,
             caller: request.caller.as_deref(),
@@ -117,26 +119,29 @@ where
         self.asked(route, &json, &with, on, seen).await
     }
 
-    async fn direct(
+    async fn direct(&self, call: DirectCall, on: &Invocation, seen: &mut Seen) -> Answer {
+        let answered = self.direct_route(call, on, seen).await;
+        answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id))
+    }
+
+    async fn direct_route(
         &self,
         call: DirectCall,
         on: &Invocation,
         seen: &mut Seen,
-    ) -> Result<Answer, InvocationError> {
+    ) -> Result<Answer, Failure> {
         let route = route::of_action(&call.action)?;
         seen.route = route.as_str();
         if route == Route::Health {
             return Ok(self.health(on));
         }
+        self.fits(call.bytes)?;
+        let arguments = call.arguments?;
         let with = With {
-            idempotency_key: call.idempotency_key.as_deref(),
-            caller: call.caller.as_deref(),
+            idempotency_key: arguments.idempotency_key.as_deref(),
+            caller: arguments.caller.as_deref(),
         };
-        let answered = match self.fits(call.bytes) {
-            Ok(()) => self.asked(route, &call.body, &with, on, seen).await,
-            Err(problem) => Err(problem.into()),
-        };
-        Ok(answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id)))
+        self.asked(route, &arguments.body, &with, on, seen).await
     }
 
     async fn asked(
@@ -153,7 +158,8 @@ where
             return Ok(Answer::json(200, body));
         }
         let now = Timestamp::from_ms(clock::now_ms());
-        let order = Order::read(body, with.idempotency_key, with.caller, &self.rules, now)?;
+        let order = Order::read(body, with.idempotency_key, with.caller, &self.rules, now)
+            .map_err(|problem| for_route(route, problem))?;
         if route == Route::Validate {
             seen.outcome = "valid";
             return Ok(validated(&order));
@@ -261,7 +267,7 @@ where
             }
             Ok(Event::Direct(call)) => {
                 transport = Some(Transport::Direct);
-                Box::pin(self.direct(call, on, &mut seen)).await
+                Ok(Box::pin(self.direct(call, on, &mut seen)).await)
             }
             Err(error) => Err(InvocationError {
                 kind: "UnknownEvent",
@@ -278,6 +284,15 @@ where
         line.emit();
         let transport = transport.unwrap_or(Transport::Direct);
         answered.map(|answer| answer.into_wire(transport, self.payments.color))
+    }
+}
+
+/// What only checks needs no key: a missing transaction id is a finding like any other.
+fn for_route(route: Route, problem: Problem) -> Problem {
+    if route == Route::Validate && problem.code == Code::IdempotencyKeyMissing {
+        Problem::invalid(problem.findings, true)
+    } else {
+        problem
     }
 }
 
@@ -316,14 +331,6 @@ fn validated(order: &Order) -> Answer {
     };
     // A struct of text and numbers always serializes.
     Answer::json(200, serde_json::to_string(&body).unwrap_or_default())
-}
-
-fn json_problem(error: JsonError) -> Problem {
-    let code = match error {
-        JsonError::Syntax { .. } => Code::MalformedJson,
-        JsonError::TooDeep | JsonError::TooMany => Code::ValidationFailed,
-    };
-    Problem::new(code, format!("The body cannot be read: {error}."))
 }
 
 #[cfg(test)]

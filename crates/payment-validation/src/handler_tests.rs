@@ -17,7 +17,7 @@ const EXPECTED: [(&str, &str); 59] = [
     ("alb-health", "200"),
     ("alb-payment", "201"),
     ("alb-payment-multi-value", "201"),
-    ("direct-bad-action", "UnknownAction"),
+    ("direct-bad-action", "404 not_found"),
     ("direct-bad-action-type", "UnknownEvent"),
     ("direct-bad-payment", "422 validation_failed"),
     (
@@ -109,7 +109,7 @@ const EXPECTED: [(&str, &str); 59] = [
         "rest-bad-test-currency",
         "422 validation_failed: currency currency_unknown",
     ),
-    ("rest-bad-too-deep", "422 validation_failed"),
+    ("rest-bad-too-deep", "422 validation_failed:  too_deep"),
     ("rest-bad-two-keys", "400 idempotency_key_invalid"),
     (
         "rest-bad-unknown-field",

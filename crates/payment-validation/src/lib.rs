@@ -15,4 +15,5 @@ pub mod hash_keys;
 pub mod hops;
 pub mod lookup;
 pub mod pay;
+mod percent;
 pub mod route;

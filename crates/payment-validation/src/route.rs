@@ -1,7 +1,6 @@
 //! Routes, actions and what may come with them.
 
 use cutover_domain::payment::{Code, Problem};
-use cutover_lambda::run::InvocationError;
 
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +59,18 @@ pub fn transaction_id(path: &str) -> Option<&str> {
 /// The route of a direct invocation's action.
 ///
 /// # Errors
-/// The actions that there are.
-pub fn of_action(action: &str) -> Result<Route, InvocationError> {
+/// 404 with the actions that there are.
+pub fn of_action(action: &str) -> Result<Route, Problem> {
     match action {
         "payment" => Ok(Route::Payment),
         "validate" => Ok(Route::Validate),
         "lookup" => Ok(Route::Lookup),
         // What the template's heartbeat rules send, so that a color without traffic is not silent.
         "health" => Ok(Route::Health),
-        _ => Err(InvocationError {
-            kind: "UnknownAction",
-            message: "unknown action: this function takes \"payment\", \"validate\", \"lookup\" and \"health\""
-                .to_owned(),
-        }),
+        _ => Err(Problem::new(
+            Code::NotFound,
+            "unknown action: this function takes \"payment\", \"validate\", \"lookup\" and \"health\"",
+        )),
     }
 }
 

@@ -16,6 +16,9 @@ pub const DIGITS_MAX: usize = 19;
 /// A card is good through the last day of its month, and one day more: that day has not ended everywhere.
 const EXPIRY_GRACE: std::time::Duration = std::time::Duration::from_hours(24);
 
+/// The first year that a moment may be in.
+const YEAR_FIRST: i32 = 1970;
+
 /// The brands taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,7 +81,7 @@ impl Brand {
             2221..=2720 | 5100..=5599 => Self::Mastercard,
             3400..=3499 | 3700..=3799 => Self::Amex,
             6011 | 6440..=6599 => Self::Discover,
-            3000..=3059 | 3095 | 3600..=3699 | 3800..=3999 => Self::Diners,
+            3000..=3059 | 3090..=3099 | 3600..=3699 | 3800..=3999 => Self::Diners,
             3528..=3589 => Self::Jcb,
             6200..=6299 => Self::Unionpay,
             _ => return None,
@@ -297,8 +300,12 @@ impl Cvc {
 #[must_use]
 pub fn is_expired(year: i32, month: u8, now: Timestamp) -> Option<bool> {
     let month = Month::try_from(month).ok()?;
-    let good_until = timestamp::month_after(year, month)?.plus(EXPIRY_GRACE);
-    Some(now >= good_until)
+    if year < YEAR_FIRST {
+        return Some(true);
+    }
+    // Past the last month that can be shown there is no later moment.
+    let good_until = timestamp::month_after(year, month).unwrap_or(Timestamp::MAX);
+    Some(now >= good_until.plus(EXPIRY_GRACE))
 }
 
 #[cfg(test)]
@@ -382,7 +389,10 @@ mod tests {
         );
         assert_eq!(is_expired(2026, 13, at("2026-01-01T00:00:00Z")), None);
         assert_eq!(is_expired(2026, 0, at("2026-01-01T00:00:00Z")), None);
-        assert_eq!(is_expired(-5000, 1, at("2026-01-01T00:00:00Z")), None);
+        for (year, expired) in [(-5000, true), (1000, true), (1969, true), (9999, false)] {
+            let told = is_expired(year, 12, at("2026-01-01T00:00:00Z"));
+            assert_eq!(told, Some(expired), "{year}");
+        }
     }
 
     proptest! {

@@ -15,7 +15,10 @@ impl Currency {
     /// The currency with this alphabetic code, upper case.
     ///
     /// Codes that are no tender are not here: testing (`XTS`), none (`XXX`), metals, units of account (`XDR`, `XSU`,
-    /// `XUA`, `XAD`), and what the list marks as a fund (`BOV`, `CHE`, `CHW`, `CLF`, `COU`, `MXV`, `USN`, `UYI`).
+    /// `XUA`, `XAD`), and what the list marks as a fund (`BOV`, `CHE`, `CHW`, `COU`, `MXV`, `USN`, `UYI`).
+    ///
+    /// The two indexed units with four decimals are here: `UYW`, which the list does not mark as a fund, and `CLF`, which
+    /// it does, but in which prices are quoted and debts are settled by law (Chile's Ley 18.010), as no other fund is.
     #[must_use]
     pub fn find(code: &str) -> Option<Self> {
         TABLE
@@ -55,7 +58,7 @@ const TABLE: [(u8, &str); 4] = [
         "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
     ),
     (3, "BHD IQD JOD KWD LYD OMR TND"),
-    (4, "UYW"),
+    (4, "CLF UYW"),
 ];
 
 #[cfg(test)]
@@ -83,6 +86,7 @@ mod tests {
             ("OMR", 3),
             ("TND", 3),
             ("UYW", 4),
+            ("CLF", 4),
         ] {
             assert_eq!(
                 Currency::find(code).map(Currency::exponent),
@@ -95,8 +99,9 @@ mod tests {
     #[test]
     fn what_is_no_tender_or_has_left_the_list_is_not_found() {
         for code in [
-            "XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XBA", "XDR", "XSU", "XUA", "CLF", "CHE",
-            "USN", "UYI", "HRK", "BGN", "ANG", "ZWL", "DEM", "usd", "", "US", "USD ", "AED AFN",
+            "XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XBA", "XDR", "XSU", "XUA", "CHE", "USN",
+            "UYI", "BOV", "CHW", "COU", "MXV", "XAD", "HRK", "CUC", "SLL", "BGN", "ANG", "ZWL",
+            "DEM", "usd", "", "US", "USD ", "AED AFN",
         ] {
             assert_eq!(Currency::find(code), None, "{code}");
         }
@@ -114,6 +119,6 @@ mod tests {
                 .iter()
                 .all(|c| c.len() == 3 && c.bytes().all(|b| b.is_ascii_uppercase()))
         );
-        assert_eq!(codes.len(), 156);
+        assert_eq!(codes.len(), 157);
     }
 }

@@ -28,7 +28,7 @@ impl Inquiry {
     ) -> Result<Self, Problem> {
         let mut none = Findings::default();
         if !fields::keeps_rule("", transaction_id, TRANSACTION_ID, &mut none) {
-            return Err(not_found());
+            return Err(not_found().effect(Effect::None));
         }
         let mut findings = Findings::default();
         if let Some(merchant_id) = merchant_id {

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
+use super::json_number;
+
 /// Objects and arrays within each other.
 pub const DEPTH_MAX: u32 = 8;
 /// Values in one document.
@@ -57,6 +59,16 @@ impl Json {
     /// # Errors
     /// [`JsonError`]; its message holds nothing of the text.
     pub fn parse(text: &[u8]) -> Result<Self, JsonError> {
+        match Self::parse_once(text) {
+            // The grammar bounds no number: `1e400` is JSON, and no float.
+            Err(error @ JsonError::Syntax { .. }) => {
+                json_number::without_huge(text).map_or(Err(error), |text| Self::parse_once(&text))
+            }
+            read => read,
+        }
+    }
+
+    fn parse_once(text: &[u8]) -> Result<Self, JsonError> {
         let bounds = Bounds {
             values_left: Cell::new(VALUES_MAX),
             exceeded: Cell::new(None),
@@ -226,6 +238,11 @@ mod tests {
             ("-0", false),
             ("18446744073709551616", false),
             ("1E0", false),
+            ("1e400", false),
+            ("-1e400", false),
+            ("1.5E+999", false),
+            ("[\"1e400\\\\\", 1e400]", false),
+            (&"9".repeat(400), false),
         ] {
             let json = Json::parse(text.as_bytes());
             assert_eq!(matches!(json, Ok(Json::Integer(_))), integer, "{text}");
@@ -257,7 +274,11 @@ mod tests {
             "nul",
             "\u{feff}{}",
             "\"\\x\"",
-            "1e400",
+            "1e400x",
+            "01e400",
+            "1e400 1",
+            "1e",
+            "\"1e400",
         ] {
             assert!(
                 matches!(error(text), Some(JsonError::Syntax { .. })),

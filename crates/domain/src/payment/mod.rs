@@ -10,6 +10,7 @@
 //! [`request::Request::seal`] turns it into a [`request::Payment`], which holds brand, last four and a keyed hash.
 
 pub mod card;
+mod card_search;
 pub mod color;
 pub mod currency;
 mod fields;
@@ -17,6 +18,7 @@ pub mod finding;
 pub mod hash;
 pub mod inquiry;
 pub mod json;
+mod json_number;
 pub mod money;
 pub mod order;
 pub mod problem;

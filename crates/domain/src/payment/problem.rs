@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
+use super::json::JsonError;
 
 /// Whether a payment happened. A caller that was told `none` may safely pay again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -251,6 +252,24 @@ impl Problem {
         Self {
             findings,
             ..Self::new(code, detail)
+        }
+    }
+
+    /// A body that could not be read: 400 if it is no JSON, 422 if it is JSON beyond the bounds.
+    #[must_use]
+    pub fn unreadable(error: JsonError) -> Self {
+        let (code, finding) = match error {
+            JsonError::Syntax { .. } => (Code::MalformedJson, None),
+            JsonError::TooDeep => (Code::ValidationFailed, Some("too_deep")),
+            JsonError::TooMany => (Code::ValidationFailed, Some("too_many")),
+        };
+        let mut findings = Findings::default();
+        if let Some(finding) = finding {
+            findings.add("", finding, error.to_string());
+        }
+        Self {
+            findings: findings.into_vec(),
+            ..Self::new(code, format!("The body cannot be read: {error}."))
         }
     }
 

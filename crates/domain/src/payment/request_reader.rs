@@ -260,7 +260,7 @@ fn read_expiry(card: &Fields<'_>, now: Timestamp, found: &mut Findings) -> Optio
     let year = read_whole(
         card,
         "expiryYear",
-        1000..=9998,
+        1000..=9999,
         "must be a four-digit integer",
         found,
     );
