@@ -9,6 +9,7 @@ pub mod ledgers;
 pub mod load;
 pub mod mariadb;
 pub mod package;
+pub mod plot;
 pub mod process;
 pub mod progress;
 pub mod reconcile;
