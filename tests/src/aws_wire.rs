@@ -71,9 +71,9 @@ async fn carry(client: TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
         wire.tap(&request.raw);
         let began = Instant::now();
         let call = recognise(&request);
-        let verdict = exchange(call, &request, &mut to_server, &mut responses, wire).await?;
-        wire.note(call, began);
-        let Some(answer) = verdict else {
+        let exchanged = exchange(call, &request, &mut to_server, &mut responses, wire).await?;
+        wire.note(call, began, exchanged.done);
+        let Some(answer) = exchanged.answer else {
             return Ok(());
         };
         to_client.write_all(&answer).await?;
@@ -81,28 +81,43 @@ async fn carry(client: TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
     Ok(())
 }
 
-/// The answer that the function gets, if it gets one.
+/// What became of a request.
+struct Exchanged {
+    /// What the function gets, if it gets anything.
+    answer: Option<Vec<u8>>,
+    /// Whether the backend did what it was asked for.
+    done: bool,
+}
+
 async fn exchange<R: AsyncRead + Unpin>(
     call: Call,
     request: &Message,
     to_server: &mut OwnedWriteHalf,
     responses: &mut MessageReader<R>,
     wire: &Wire,
-) -> io::Result<Option<Vec<u8>>> {
+) -> io::Result<Exchanged> {
     match wire.meet(call, Point::Before).await {
         Verdict::Pass => {}
-        Verdict::Error => return Ok(Some(failure(call))),
-        Verdict::Close => return Ok(None),
+        verdict => return Ok(Exchanged::by(verdict, call, Vec::new(), false)),
     }
     to_server.write_all(&request.raw).await?;
     let Some(response) = responses.next().await? else {
-        return Ok(None);
+        return Ok(Exchanged::by(Verdict::Close, call, Vec::new(), false));
     };
-    Ok(match wire.meet(call, Point::After).await {
-        Verdict::Pass => Some(response.raw),
-        Verdict::Error => Some(failure(call)),
-        Verdict::Close => None,
-    })
+    let done = response.head.starts_with("HTTP/1.1 2");
+    let verdict = wire.meet(call, Point::After).await;
+    Ok(Exchanged::by(verdict, call, response.raw, done))
+}
+
+impl Exchanged {
+    fn by(verdict: Verdict, call: Call, response: Vec<u8>, done: bool) -> Self {
+        let answer = match verdict {
+            Verdict::Pass => Some(response),
+            Verdict::Error => Some(failure(call)),
+            Verdict::Close => None,
+        };
+        Self { answer, done }
+    }
 }
 
 fn recognise(request: &Message) -> Call {

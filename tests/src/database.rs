@@ -30,6 +30,13 @@ impl Engine {
         }
     }
 
+    /// Whether an answer of the server tells of an error.
+    pub(crate) fn is_error(self, answer: &[u8]) -> bool {
+        match self {
+            Self::MariaDb => answer.get(4) == Some(&0xff),
+        }
+    }
+
     /// An answer that says: certainly not done, by a server that may not write.
     pub(crate) fn refusal(self) -> Vec<u8> {
         match self {

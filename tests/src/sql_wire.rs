@@ -84,7 +84,7 @@ async fn carry(engine: Engine, mut client: TcpStream, port: u16, wire: &Wire) ->
                         server.write_all(bytes).await?;
                     }
                     Verdict::Error => {
-                        wire.note(call, began);
+                        wire.note(call, began, false);
                         client.write_all(&engine.refusal()).await?;
                     }
                     Verdict::Close => return Ok(()),
@@ -100,7 +100,7 @@ async fn carry(engine: Engine, mut client: TcpStream, port: u16, wire: &Wire) ->
                     continue;
                 };
                 let verdict = wire.meet(call, Point::After).await;
-                wire.note(call, began);
+                wire.note(call, began, !engine.is_error(bytes));
                 match verdict {
                     Verdict::Pass => client.write_all(bytes).await?,
                     Verdict::Error => client.write_all(&engine.doubt()).await?,

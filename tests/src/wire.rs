@@ -90,6 +90,8 @@ pub struct Seen {
     pub began: Instant,
     /// When the answer was passed on.
     pub ended: Instant,
+    /// Whether the backend did it, as far as its answer tells.
+    pub done: bool,
 }
 
 /// The wires of one function process, or of several.
@@ -152,7 +154,6 @@ impl Wire {
     }
 
     /// Every call since the last look, in the order of their ends.
-    #[must_use]
     pub fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut held(&self.seen))
     }
@@ -161,6 +162,13 @@ impl Wire {
     #[must_use]
     pub fn saw(&self, call: Call) -> bool {
         held(&self.seen).iter().any(|seen| seen.call == call)
+    }
+
+    /// How many calls of that kind were done since the last [`Wire::take_seen`].
+    #[must_use]
+    pub fn done(&self, call: Call) -> usize {
+        let of_call = |seen: &&Seen| seen.call == call && seen.done;
+        held(&self.seen).iter().filter(of_call).count()
     }
 
     /// Every byte that functions sent.
@@ -192,9 +200,13 @@ impl Wire {
         held(&self.sent).extend_from_slice(bytes);
     }
 
-    pub(crate) fn note(&self, call: Call, began: Instant) {
-        let ended = Instant::now();
-        held(&self.seen).push(Seen { call, began, ended });
+    pub(crate) fn note(&self, call: Call, began: Instant, done: bool) {
+        held(&self.seen).push(Seen {
+            call,
+            began,
+            ended: Instant::now(),
+            done,
+        });
     }
 
     /// What becomes of a call at a point of its way. Held calls wait here.

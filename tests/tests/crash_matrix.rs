@@ -203,6 +203,12 @@ impl Cast {
         if objects.len() != 1 {
             wrong.push(format!("log objects: {objects:?}"));
         }
+        for call in [Call::Object, Call::Insert] {
+            let done = self.victim.wire.done(call) + self.healthy.done(call);
+            if done != 1 {
+                wrong.push(format!("{call:?} was done {done} times"));
+            }
+        }
         let session = self.world.session(&self.key).await.unwrap_or_default();
         let of = |name: &str| session.get(name).map_or("", String::as_str);
         if of("status") != "completed" {
