@@ -69,11 +69,9 @@ async fn carry(client: TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
     let mut responses = MessageReader::new(from_server);
     while let Some(request) = requests.next().await? {
         wire.tap(&request.raw);
-        let began = Instant::now();
         let call = recognise(&request);
-        let exchanged = exchange(call, &request, &mut to_server, &mut responses, wire).await?;
-        wire.note(call, began, exchanged.done);
-        let Some(answer) = exchanged.answer else {
+        let answer = exchange(call, &request, &mut to_server, &mut responses, wire).await?;
+        let Some(answer) = answer else {
             return Ok(());
         };
         to_client.write_all(&answer).await?;
@@ -81,43 +79,33 @@ async fn carry(client: TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
     Ok(())
 }
 
-/// What became of a request.
-struct Exchanged {
-    /// What the function gets, if it gets anything.
-    answer: Option<Vec<u8>>,
-    /// Whether the backend did what it was asked for.
-    done: bool,
-}
-
+/// What the function gets, if it gets anything.
 async fn exchange<R: AsyncRead + Unpin>(
     call: Call,
     request: &Message,
     to_server: &mut OwnedWriteHalf,
     responses: &mut MessageReader<R>,
     wire: &Wire,
-) -> io::Result<Exchanged> {
-    match wire.meet(call, Point::Before).await {
-        Verdict::Pass => {}
-        verdict => return Ok(Exchanged::by(verdict, call, Vec::new(), false)),
+) -> io::Result<Option<Vec<u8>>> {
+    let began = Instant::now();
+    let answered = |verdict, response| match verdict {
+        Verdict::Pass => Some(response),
+        Verdict::Error => Some(failure(call)),
+        Verdict::Close => None,
+    };
+    let verdict = wire.meet(call, Point::Before).await;
+    if verdict != Verdict::Pass {
+        wire.note(call, began, false);
+        return Ok(answered(verdict, Vec::new()));
     }
     to_server.write_all(&request.raw).await?;
     let Some(response) = responses.next().await? else {
-        return Ok(Exchanged::by(Verdict::Close, call, Vec::new(), false));
+        return Ok(None);
     };
-    let done = response.head.starts_with("HTTP/1.1 2");
+    // Noted before the answer can be held: what was done was done, even if its process is dead by then.
+    wire.note(call, began, response.head.starts_with("HTTP/1.1 2"));
     let verdict = wire.meet(call, Point::After).await;
-    Ok(Exchanged::by(verdict, call, response.raw, done))
-}
-
-impl Exchanged {
-    fn by(verdict: Verdict, call: Call, response: Vec<u8>, done: bool) -> Self {
-        let answer = match verdict {
-            Verdict::Pass => Some(response),
-            Verdict::Error => Some(failure(call)),
-            Verdict::Close => None,
-        };
-        Self { answer, done }
-    }
+    Ok(answered(verdict, response.raw))
 }
 
 fn recognise(request: &Message) -> Call {

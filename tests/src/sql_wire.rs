@@ -99,9 +99,8 @@ async fn carry(engine: Engine, mut client: TcpStream, port: u16, wire: &Wire) ->
                     client.write_all(bytes).await?;
                     continue;
                 };
-                let verdict = wire.meet(call, Point::After).await;
                 wire.note(call, began, !engine.is_error(bytes));
-                match verdict {
+                match wire.meet(call, Point::After).await {
                     Verdict::Pass => client.write_all(bytes).await?,
                     Verdict::Error => client.write_all(&engine.doubt()).await?,
                     Verdict::Close => return Ok(()),

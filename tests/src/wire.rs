@@ -88,7 +88,7 @@ pub struct Seen {
     pub call: Call,
     /// When the function had sent it.
     pub began: Instant,
-    /// When the answer was passed on.
+    /// When the backend had answered, or something else in its place.
     pub ended: Instant,
     /// Whether the backend did it, as far as its answer tells.
     pub done: bool,
