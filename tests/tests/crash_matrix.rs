@@ -4,6 +4,7 @@
 //! The functions are the real binaries, blue and green, each between proxies that stop a chosen call at a chosen point.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cutover_tests::database::Engine;
@@ -16,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Cases at once: most of a case's time is waiting for a lease.
-const AT_ONCE: usize = 14;
+const AT_ONCE: usize = 28;
 /// Until a planned fault has come true, or the function has answered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,7 +31,22 @@ const CALLS: [Call; 6] = [
     Call::Complete,
 ];
 
-/// What happens to the first attempt.
+/// Those of an attempt that finds a session whose lease is over.
+const CALLS_OF_RETRY: [Call; 7] = [
+    Call::HashSecret,
+    Call::Claim,
+    Call::TakeOver,
+    Call::DatabaseSecret,
+    Call::Insert,
+    Call::Object,
+    Call::Complete,
+];
+/// The time of an attempt that dies before the one that is struck: its lease is what a case waits for.
+const SEED_TIME: Duration = Duration::from_secs(2);
+/// After the end of its invocation an attempt's lease has this long to go, and a moment more.
+const LEASE_SLACK: Duration = Duration::from_millis(5_200);
+
+/// What happens to the attempt that is struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blow {
     /// kill -9.
@@ -59,8 +75,20 @@ const BLOWS: [Blow; 7] = [
     Blow::Losses,
 ];
 
+const BLOWS_OF_RETRY: [Blow; 4] = [Blow::Kill, Blow::PauseRace, Blow::Errors, Blow::Losses];
+
+/// Which attempt is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Struck {
+    /// The first one.
+    First,
+    /// One after another that died with its row written: whatever it says, the payment is made.
+    Retry,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Case {
+    struck: Struck,
     call: Call,
     point: Point,
     blow: Blow,
@@ -87,7 +115,7 @@ impl Case {
     }
 
     fn key(self) -> String {
-        format!("case-{}", self.number)
+        format!("{:?}-{}", self.struck, self.number)
     }
 
     fn pauses(self) -> bool {
@@ -99,11 +127,13 @@ impl Case {
         self.pauses() || self.blow == Blow::Kill
     }
 
+    /// Whether there is a session before the blow.
     fn claimed(self) -> bool {
-        !matches!(
+        let unclaimed = matches!(
             (self.call, self.point),
             (Call::HashSecret, _) | (Call::Claim, Point::Before)
-        )
+        );
+        self.struck == Struck::Retry || !unclaimed
     }
 }
 
@@ -124,6 +154,8 @@ struct Cast {
     same: Function,
     other: Function,
     healthy: Arc<Wire>,
+    /// Log objects that an attempt before wrote.
+    seed_puts: AtomicUsize,
 }
 
 impl Cast {
@@ -140,7 +172,29 @@ impl Cast {
             same: world.function(color, &healthy).await,
             other: world.function(other, &healthy).await,
             healthy,
+            seed_puts: AtomicUsize::new(0),
         }
+    }
+
+    /// An attempt that dies with its row written and its log object perhaps not, and the end of its lease.
+    async fn seed(&self, case: Case) -> Result<(), String> {
+        let wire = Arc::<Wire>::default();
+        wire.arm(Plan {
+            call: Call::Insert,
+            point: Point::After,
+            fault: Fault::Kill,
+            always: false,
+        });
+        let color = COLORS[(case.number + 1) % 2];
+        let seed = self.world.function(color, &wire).await;
+        let _dies = seed.sandbox.begin(&self.event, SEED_TIME).await;
+        let fired = tokio::time::timeout(PATIENCE, wire.fired()).await;
+        fired.map_err(|_| "the seed never wrote its row")?;
+        seed.sandbox.kill();
+        tokio::time::sleep(SEED_TIME + LEASE_SLACK).await;
+        self.seed_puts
+            .store(wire.done(Call::Object), Ordering::Relaxed);
+        Ok(())
     }
 
     fn rows(&self) -> Vec<String> {
@@ -204,7 +258,9 @@ impl Cast {
             wrong.push(format!("log objects: {objects:?}"));
         }
         // The same bytes written twice would look like one object.
-        let puts = self.victim.wire.done(Call::Object) + self.healthy.done(Call::Object);
+        let seed_puts = self.seed_puts.load(Ordering::Relaxed);
+        let puts =
+            seed_puts + self.victim.wire.done(Call::Object) + self.healthy.done(Call::Object);
         if puts != 1 {
             wrong.push(format!("the log object was written {puts} times"));
         }
@@ -265,6 +321,9 @@ async fn run(world: Arc<World>, case: Case) -> Cell {
 }
 
 async fn play(case: Case, cast: &Cast, wrong: &mut Vec<String>) -> Result<String, String> {
+    if case.struck == Struck::Retry {
+        cast.seed(case).await?;
+    }
     let began = Instant::now();
     let mut pending = cast.victim.sandbox.begin(&cast.event, INVOCATION).await;
     let first = strike(case, cast, &mut pending).await?;
@@ -301,13 +360,18 @@ async fn play(case: Case, cast: &Cast, wrong: &mut Vec<String>) -> Result<String
     Ok(format!("{first} {:.1} s", took.as_secs_f64()))
 }
 
-fn cases() -> Vec<Case> {
+fn cases(struck: Struck) -> Vec<Case> {
+    let (calls, blows): (&[Call], &[Blow]) = match struck {
+        Struck::First => (&CALLS, &BLOWS),
+        Struck::Retry => (&CALLS_OF_RETRY, &BLOWS_OF_RETRY),
+    };
     let mut cases = Vec::new();
-    for call in CALLS {
+    for &call in calls {
         for point in [Point::Before, Point::After] {
-            for blow in BLOWS {
+            for &blow in blows {
                 let number = cases.len();
                 cases.push(Case {
+                    struck,
                     call,
                     point,
                     blow,
@@ -319,40 +383,45 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Cells in the order of their cases.
+/// Cells of both tables.
 async fn run_all(engine: Engine) -> Vec<Cell> {
     let world = Arc::new(World::start(engine).await);
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
-    for case in cases() {
+    // The longer ones first.
+    for case in [Struck::Retry, Struck::First].into_iter().flat_map(cases) {
         let (world, turns) = (Arc::clone(&world), Arc::clone(&turns));
         running.spawn(async move {
             let _turn = turns.acquire_owned().await.expect("never closed");
             run(world, case).await
         });
     }
-    let mut cells = running.join_all().await;
-    cells.sort_by_key(|cell| cell.case.number);
+    let cells = running.join_all().await;
     if let Some(world) = Arc::into_inner(world) {
         world.stop().await;
     }
     cells
 }
 
-fn print(cells: &[Cell]) {
-    print!("{:24}", "");
-    for blow in BLOWS {
-        print!("{:22}", format!("{blow:?}"));
+fn print(struck: Struck, blows: &[Blow], cells: &[Cell]) {
+    let mut cells: Vec<_> = cells
+        .iter()
+        .filter(|cell| cell.case.struck == struck)
+        .collect();
+    cells.sort_by_key(|cell| cell.case.number);
+    print!("{:24}", format!("{struck:?} attempt struck"));
+    for blow in blows {
+        print!("{:24}", format!("{blow:?}"));
     }
     for cell in cells {
-        if cell.case.blow == BLOWS[0] {
+        if cell.case.blow == blows[0] {
             let row = format!("{:?} {:?}", cell.case.point, cell.case.call);
             print!("\n{row:24}");
         }
         let verdict = if cell.wrong.is_empty() { "ok" } else { "BAD" };
-        print!("{:22}", format!("{verdict} {}", cell.text));
+        print!("{:24}", format!("{verdict} {}", cell.text));
     }
-    println!();
+    println!("\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -362,12 +431,13 @@ async fn every_crash_leaves_one_payment() {
         let began = Instant::now();
         let cells = run_all(engine).await;
         println!(
-            "{}: {} cases in {:.0?}; each cell: verdict, the first attempt's answer, time until both clients had theirs",
+            "{}: {} cases in {:.0?}; each cell: verdict, the struck attempt's answer, time until both clients had theirs",
             engine.name(),
             cells.len(),
             began.elapsed()
         );
-        print(&cells);
+        print(Struck::First, &BLOWS, &cells);
+        print(Struck::Retry, &BLOWS_OF_RETRY, &cells);
         for cell in cells {
             for what in cell.wrong {
                 wrong.push(format!("{:?}: {what}", cell.case));
