@@ -1,4 +1,13 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: a lab of their own, and real functions between proxies that fail on demand.
+
+pub mod aws_wire;
+pub mod database;
+pub mod http;
+pub mod payer;
+pub mod sandbox;
+pub mod sql_wire;
+pub mod wire;
+pub mod world;
 
 use std::path::{Path, PathBuf};
 
