@@ -14,7 +14,7 @@ use crate::event_http::{WireV1, WireV2};
 
 /// The shapes that are taken, for the error on any other.
 pub const SHAPES: &str = "an API Gateway REST (proxy, payload 1.0) request, an API Gateway HTTP or function URL request \
-     (payload 2.0), an Application Load Balancer request, or a direct invocation \
+     (payload 2.0), an Application Load Balancer request, a scheduled event of EventBridge, or a direct invocation \
      {\"action\":\"payment\"|\"validate\"|\"lookup\"|\"health\", ...}";
 
 /// How an event came, which says how the answer must look.
@@ -52,6 +52,8 @@ pub enum Event {
     Http(HttpRequest),
     /// A direct invocation.
     Direct(DirectCall),
+    /// EventBridge's schedule: time to sweep.
+    Tick,
 }
 
 /// A request over HTTP, however it came.
@@ -106,6 +108,25 @@ struct Peek {
     action: Option<IgnoredAny>,
     http_method: Option<IgnoredAny>,
     request_context: Option<PeekContext>,
+    // Any type, so that a member of this name in another shape's event does no harm.
+    source: Option<Any>,
+    #[serde(rename = "detail-type")]
+    detail_type: Option<Any>,
+}
+
+/// Text, or something else.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Any {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Peek {
+    fn is_tick(&self) -> bool {
+        let is = |member: &Option<Any>, wanted: &str| matches!(member, Some(Any::Text(text)) if text == wanted);
+        is(&self.source, "aws.events") && is(&self.detail_type, "Scheduled Event")
+    }
 }
 
 #[derive(Deserialize)]
@@ -131,6 +152,8 @@ impl Event {
             http(event, |wire: WireV1| wire.into_request(true))
         } else if peek.http_method.is_some() && context.is_some() {
             http(event, |wire: WireV1| wire.into_request(false))
+        } else if peek.is_tick() {
+            Ok(Self::Tick)
         } else {
             Err(UnknownEvent(
                 "it has neither an action nor the fields of an HTTP request",

@@ -17,6 +17,7 @@ use crate::event::{DirectCall, Event, HttpRequest, Transport};
 use crate::hops::{Hops, milliseconds};
 use crate::pay::{Failure, Paid, Payments};
 use crate::route::{self, Route};
+use crate::sweep::Sweep;
 
 /// The function: what is built once.
 pub struct PaymentValidation<S, L, T, K> {
@@ -31,7 +32,7 @@ pub struct PaymentValidation<S, L, T, K> {
 /// What is known of an event, for its log line.
 #[derive(Default)]
 struct Seen {
-    route: &'static str,
+    route: Option<Route>,
     outcome: &'static str,
     code: Option<&'static str>,
     effect: Option<&'static str>,
@@ -39,6 +40,7 @@ struct Seen {
     paid: bool,
     replayed: bool,
     hops: Hops,
+    swept: Option<Sweep>,
 }
 
 impl Seen {
@@ -72,15 +74,15 @@ where
     async fn http(&self, request: HttpRequest, on: &Invocation, seen: &mut Seen) -> Answer {
         let answered = match route::of(&request.method, &request.path) {
             Ok(Route::Health) => {
-                seen.route = Route::Health.as_str();
+                seen.route = Some(Route::Health);
                 Ok(self.health(on))
             }
             Ok(Route::Lookup) => {
-                seen.route = Route::Lookup.as_str();
+                seen.route = Some(Route::Lookup);
                 self.http_lookup(&request, on).await
             }
             Ok(route) => {
-                seen.route = route.as_str();
+                seen.route = Some(route);
                 self.http_body(route, &request, on, seen).await
             }
             Err(problem) => Err(problem.into()),
@@ -124,7 +126,7 @@ where
         seen: &mut Seen,
     ) -> Result<Answer, InvocationError> {
         let route = route::of_action(&call.action)?;
-        seen.route = route.as_str();
+        seen.route = Some(route);
         if route == Route::Health {
             return Ok(self.health(on));
         }
@@ -168,6 +170,19 @@ where
         Ok(receipt(paid))
     }
 
+    async fn sweep(&self, on: &Invocation, seen: &mut Seen) -> Answer {
+        seen.route = Some(Route::Sweep);
+        let owner = Uuid::new_v4().to_string();
+        let mut sweep = Box::pin(self.payments.sweep(&owner, on.deadline)).await;
+        seen.cause = sweep.cause.take();
+        if sweep.failures > 0 {
+            seen.outcome = "failed";
+        }
+        let answer = Answer::json(200, sweep.to_json().to_string());
+        seen.swept = Some(sweep);
+        answer
+    }
+
     fn health(&self, on: &Invocation) -> Answer {
         let body = json!({
             "status": "ok",
@@ -209,8 +224,8 @@ where
 fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration) {
     line.set("durationMs", milliseconds(took))
         .set("outcome", seen.outcome);
-    if !seen.route.is_empty() {
-        line.set("route", seen.route);
+    if let Some(route) = seen.route {
+        line.set("route", route.as_str());
     }
     if let Some(status) = status {
         line.set("status", status);
@@ -224,11 +239,12 @@ fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration)
     if let Some(cause) = seen.cause {
         line.set("error", format!("{cause}: {}", cause.source));
     }
+    // What is not even routed is a request that was refused.
+    let request = seen.route.is_none_or(Route::is_request);
     let refused = status.is_none_or(|status| (400..500).contains(&status));
-    let failed = status.is_some_and(|status| status >= 500);
+    let failed = request && status.is_some_and(|status| status >= 500);
     for (name, counted) in [
-        // A heartbeat is none: it says that the color is there, and dilutes no rate.
-        ("Requests", seen.route != Route::Health.as_str()),
+        ("Requests", request),
         ("Payments", seen.paid),
         ("Replays", seen.replayed),
         ("Refusals", refused),
@@ -238,6 +254,9 @@ fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration)
     }
     line.metric("DurationMs", milliseconds(took), Unit::Milliseconds);
     seen.hops.metrics(line);
+    if let Some(sweep) = seen.swept {
+        sweep.metrics(line);
+    }
 }
 
 impl<S, L, T, K> Function for PaymentValidation<S, L, T, K>
@@ -263,6 +282,7 @@ where
                 transport = Some(Transport::Direct);
                 Box::pin(self.direct(call, on, &mut seen)).await
             }
+            Ok(Event::Tick) => Ok(self.sweep(on, &mut seen).await),
             Err(error) => Err(InvocationError {
                 kind: "UnknownEvent",
                 message: error.to_string(),

@@ -13,7 +13,7 @@ use crate::hash_keys::HashKeys;
 type World = PaymentValidation<FakeSessions, FakeLedger, FakeLog, FakeSecrets>;
 
 /// What each event in `events/payment-validation` is answered: a status and a code or outcome, or an error's name.
-const EXPECTED: [(&str, &str); 59] = [
+const EXPECTED: [(&str, &str); 60] = [
     ("alb-health", "200"),
     ("alb-payment", "201"),
     ("alb-payment-multi-value", "201"),
@@ -129,6 +129,7 @@ const EXPECTED: [(&str, &str); 59] = [
     ("rest-payment-key", "201"),
     ("rest-payment-token", "201"),
     ("rest-validate", "200"),
+    ("schedule-sweep", "200"),
     ("unknown-custom-resource", "UnknownEvent"),
     ("unknown-empty", "UnknownEvent"),
     ("unknown-rest-headers", "UnknownEvent"),

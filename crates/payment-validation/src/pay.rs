@@ -21,7 +21,7 @@ use crate::hops::{Hop, Hops};
 /// With less time than this left, a payment is not begun: it could not be finished.
 const TIME_TO_BEGIN: Duration = Duration::from_millis(500);
 /// Kept for completing or giving back, while ledger and log are written.
-const TIME_TO_END: Duration = Duration::from_secs(1);
+pub(crate) const TIME_TO_END: Duration = Duration::from_secs(1);
 /// How much earlier than its caller the ledger gives up: it alone knows whether anything was sent.
 const LEDGER_GRACE: Duration = Duration::from_millis(50);
 /// Rounds of reading and taking over a session that others write too.
@@ -83,6 +83,28 @@ impl Failure {
 struct Held {
     session: Session,
     footing: Footing,
+}
+
+/// What ledger and log said of a payment.
+pub(crate) struct Posted {
+    pub(crate) posting: Posting,
+    pub(crate) ledger_cause: Option<CallError>,
+    pub(crate) logged: Result<(), CallError>,
+}
+
+impl Posted {
+    fn new(posted: Result<Posting, CallError>, logged: Result<(), CallError>) -> Self {
+        let (posting, ledger_cause) = match posted {
+            Ok(posting) => (posting, None),
+            Err(error) if error.applied == Applied::No => (Posting::NotApplied, Some(error)),
+            Err(error) => (Posting::Unknown, Some(error)),
+        };
+        Self {
+            posting,
+            ledger_cause,
+            logged,
+        }
+    }
 }
 
 impl<S, L, T, K> Payments<S, L, T, K>
@@ -209,7 +231,30 @@ where
         deadline: Deadline,
         hops: &mut Hops,
     ) -> Result<Paid, Failure> {
-        let claim = &held.session.claim;
+        let posted = self.post(&held.session.claim, deadline, hops).await;
+        let orphaned = match &posted.posting {
+            // The object that was written at the same time has no row, and no attempt can give it one.
+            Posting::TransactionExists | Posting::Voided => {
+                self.mark(&held.session.claim, deadline).await.err()
+            }
+            _ => None,
+        };
+        let settlement = settle::settle(
+            &held.session,
+            held.footing,
+            self.color,
+            posted.posting,
+            posted.logged.is_ok(),
+            now(),
+        );
+        let cause = posted.ledger_cause.or(posted.logged.err()).or(orphaned);
+        let cause = cause.map(Box::new);
+        let ending = self.end(held, settlement, cause, deadline);
+        hops.timed(Hop::Complete, ending).await
+    }
+
+    /// Ledger and log, at once.
+    pub(crate) async fn post(&self, claim: &Claim, deadline: Deadline, hops: &mut Hops) -> Posted {
         let object = LogObject::of(claim);
         let left = reserve(deadline, TIME_TO_END);
         let posting = self
@@ -220,29 +265,35 @@ where
         let (posted, logged) = hops
             .timed_both(Hop::Ledger, posting, Hop::Log, logging)
             .await;
-        let (posting, ledger_cause) = match posted {
-            Ok(posting) => (posting, None),
-            Err(error) if error.applied == Applied::No => (Posting::NotApplied, Some(error)),
-            Err(error) => (Posting::Unknown, Some(error)),
-        };
-        let logged = match &posting {
-            Posting::Recorded(receipt) => {
-                self.relogged(claim, receipt, &object, logged, deadline)
-                    .await
-            }
-            _ => logged,
-        };
-        let settlement = settle::settle(
-            &held.session,
-            held.footing,
-            self.color,
-            posting,
-            logged.is_ok(),
-            now(),
-        );
-        let cause = ledger_cause.or(logged.err()).map(Box::new);
-        let ending = self.end(held, settlement, cause, deadline);
-        hops.timed(Hop::Complete, ending).await
+        let mut posted = Posted::new(posted, logged);
+        if let Posting::Recorded(receipt) = &posted.posting {
+            posted.logged = self
+                .relogged(claim, receipt, &object, posted.logged, deadline)
+                .await;
+        }
+        posted
+    }
+
+    /// The tombstone; the log object only where a row stands in its place.
+    pub(crate) async fn void(&self, claim: &Claim, deadline: Deadline) -> Posted {
+        let left = reserve(deadline, TIME_TO_END);
+        let voiding = self
+            .ledger
+            .void(claim, self.color, left.saturating_sub(LEDGER_GRACE));
+        let mut posted = Posted::new(bounded(left, "void in ledger", voiding).await, Ok(()));
+        if let Posting::Recorded(receipt) = &posted.posting {
+            let object = LogObject::created_at(claim, receipt.created_at);
+            let left = reserve(deadline, TIME_TO_END);
+            posted.logged = bounded(left, "put log object", self.log.put(&object)).await;
+        }
+        posted
+    }
+
+    /// Marks the log object of a claim that has no row and can get none.
+    pub(crate) async fn mark(&self, claim: &Claim, deadline: Deadline) -> Result<(), CallError> {
+        let left = reserve(deadline, TIME_TO_END);
+        let marker = LogObject::of(claim).voided();
+        bounded(left, "void log object", self.log.put(&marker)).await
     }
 
     /// If the ledger has known the payment for longer than its session is kept, its log object is that of its own day. The
@@ -359,12 +410,12 @@ fn unconfirmed() -> Problem {
     Problem::new(Code::CompletionUnconfirmed, detail).effect(Effect::Committed)
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_ms(clock::now_ms())
 }
 
 /// The time left, less what is kept for the end; half of it where that is more.
-fn reserve(deadline: Deadline, kept: Duration) -> Duration {
+pub(crate) fn reserve(deadline: Deadline, kept: Duration) -> Duration {
     let remaining = deadline.remaining();
     remaining.saturating_sub(kept).max(remaining / 2)
 }

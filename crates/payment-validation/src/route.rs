@@ -14,6 +14,8 @@ pub enum Route {
     Lookup,
     /// Whether the process answers.
     Health,
+    /// Finish or give up what dead attempts left behind: by schedule only.
+    Sweep,
 }
 
 impl Route {
@@ -25,7 +27,15 @@ impl Route {
             Self::Validate => "validate",
             Self::Lookup => "lookup",
             Self::Health => "health",
+            Self::Sweep => "sweep",
         }
+    }
+
+    /// Whether someone waits for a payment: only that counts as a request, or as a failed one. A heartbeat says that the
+    /// color is there, and dilutes no rate.
+    #[must_use]
+    pub fn is_request(self) -> bool {
+        matches!(self, Self::Payment | Self::Validate | Self::Lookup)
     }
 }
 
@@ -66,7 +76,6 @@ pub fn of_action(action: &str) -> Result<Route, InvocationError> {
         "payment" => Ok(Route::Payment),
         "validate" => Ok(Route::Validate),
         "lookup" => Ok(Route::Lookup),
-        // What the template's heartbeat rules send, so that a color without traffic is not silent.
         "health" => Ok(Route::Health),
         _ => Err(InvocationError {
             kind: "UnknownAction",

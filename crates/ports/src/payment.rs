@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::settle::Posting;
-use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId};
+use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId, Timestamp};
 use zeroize::Zeroizing;
 
 /// Any error of an adapter, as the source of a port's error.
@@ -76,6 +76,15 @@ pub trait SessionStore {
 
     /// Reads a session, consistently.
     fn get(&self, id: &SessionId) -> impl Future<Output = Result<Option<Session>, CallError>>;
+
+    /// Ids of sessions of one shard whose lease ended before `before`, the longest ended first, at most `limit`. They may
+    /// be settled meanwhile: the index lags behind the table.
+    fn stale(
+        &self,
+        shard: char,
+        before: Timestamp,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<SessionId>, CallError>>;
 }
 
 /// The ledger of one color.
@@ -89,6 +98,22 @@ pub trait Ledger {
         color: Color,
         budget: Duration,
     ) -> impl Future<Output = Result<Posting, CallError>>;
+
+    /// Writes the tombstone of a claim, if `color` may write and no row has its keys, and says what stands: `Voided` if
+    /// it is a tombstone, written now or before.
+    fn void(
+        &self,
+        claim: &Claim,
+        color: Color,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Posting, CallError>>;
+
+    /// Whether a row of `color` could be written now. Writes nothing.
+    fn readiness(
+        &self,
+        color: Color,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Readiness, CallError>>;
 
     /// The row with that transaction id in a scope.
     fn find(
@@ -106,6 +131,17 @@ pub enum Found {
     Completed(Receipt),
     /// A payment that was given up for good.
     Voided,
+}
+
+/// Whether a color could write to its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It could.
+    Writable,
+    /// The fence says no, or does not know the color.
+    Fenced,
+    /// The server takes no writes at all: a reader, or a writer that was demoted.
+    ReadOnly,
 }
 
 /// The bucket of log objects.

@@ -26,7 +26,10 @@ pub async fn show(options: &LabOptions) -> Result<(), String> {
     let began = Instant::now();
     // The databases change their working folder.
     let folder = std::path::absolute(&options.folder).map_err(|error| error.to_string())?;
-    let options = &LabOptions { folder, ..options.clone() };
+    let options = &LabOptions {
+        folder,
+        ..options.clone()
+    };
     prepare(&options.folder).map_err(|error| describe(&error))?;
     println!(
         "Bringing up two databases, the local cloud and the stack. Logs: {}",
