@@ -23,6 +23,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The sparse index of the sessions that are being processed: `leaseShard` and `leaseUntil`, and nothing but keys.
 const LEASE_INDEX: &str = "LeaseIndex";
 
+/// How long the item of a self-test is kept, in seconds.
+const TEST_KEPT_SECONDS: u64 = 3600;
+
 /// The session table.
 pub struct DynamoSessions {
     client: Client,
@@ -266,5 +269,41 @@ impl SessionStore for DynamoSessions {
             .iter()
             .filter_map(|item| item.get(KEY)?.as_s().ok());
         Ok(ids.cloned().map(SessionId::from_stored).collect())
+    }
+
+    async fn round_trip(&self, id: &str, nonce: &str) -> Result<(), CallError> {
+        const OPERATION: &str = "write and read a session";
+        let expires_at = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+            .saturating_add(TEST_KEPT_SECONDS);
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .item(KEY, session_item::text(id))
+            .item("nonce", session_item::text(nonce))
+            .item("expiresAt", session_item::number(expires_at))
+            .send()
+            .await
+            .map_err(|error| call::error(OPERATION, &error))?;
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(KEY, session_item::text(id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| call::error(OPERATION, &error))?;
+        let read = read.item().and_then(|item| item.get("nonce")?.as_s().ok());
+        if read.is_some_and(|read| read == nonce) {
+            return Ok(());
+        }
+        Err(CallError {
+            operation: OPERATION,
+            applied: Applied::Unknown,
+            source: "what was written is not there".into(),
+        })
     }
 }

@@ -15,7 +15,8 @@ use crate::event_http::{WireV1, WireV2};
 /// The shapes that are taken, for the error on any other.
 pub const SHAPES: &str = "an API Gateway REST (proxy, payload 1.0) request, an API Gateway HTTP or function URL request \
      (payload 2.0), an Application Load Balancer request, a scheduled event of EventBridge, or a direct invocation \
-     {\"action\":\"payment\"|\"validate\"|\"lookup\"|\"health\", ...}";
+     {\"action\":\"payment\"|\"validate\"|\"lookup\"|\"health\"|\"test-dynamodb-access\"|\"test-s3-access\"|\
+     \"test-secrets-access\", ...}";
 
 /// How an event came, which says how the answer must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::event::{DirectCall, Event, HttpRequest, Transport};
+use crate::health::LastHealth;
 use crate::hops::{Hops, milliseconds};
 use crate::pay::{Failure, Paid, Payments};
-use crate::route::{self, Route};
+use crate::route::{self, Dependency, Route};
 use crate::sweep::Sweep;
 
 /// The function: what is built once.
@@ -27,6 +28,10 @@ pub struct PaymentValidation<S, L, T, K> {
     pub rules: Rules,
     /// Largest body, in bytes.
     pub body_bytes_max: usize,
+    /// ARN or name of the database secret.
+    pub db_secret: String,
+    /// What the dependencies said last.
+    pub last_health: LastHealth,
 }
 
 /// What is known of an event, for its log line.
@@ -76,6 +81,10 @@ where
             Ok(Route::Health) => {
                 seen.route = Some(Route::Health);
                 Ok(self.health(on))
+            }
+            Ok(Route::DeepHealth) => {
+                seen.route = Some(Route::DeepHealth);
+                Ok(Box::pin(self.deep_health(on, seen)).await)
             }
             Ok(Route::Lookup) => {
                 seen.route = Some(Route::Lookup);
@@ -127,8 +136,13 @@ where
     ) -> Result<Answer, InvocationError> {
         let route = route::of_action(&call.action)?;
         seen.route = Some(route);
-        if route == Route::Health {
-            return Ok(self.health(on));
+        match route {
+            Route::Health => return Ok(self.health(on)),
+            Route::SelfTest(dependency) => {
+                let answered = Box::pin(self.self_test(dependency, &call.action, on)).await;
+                return Ok(answered.unwrap_or_else(|failure| seen.failed(failure, &on.request_id)));
+            }
+            _ => {}
         }
         let with = With {
             idempotency_key: call.idempotency_key.as_deref(),
@@ -181,6 +195,38 @@ where
         let answer = Answer::json(200, sweep.to_json().to_string());
         seen.swept = Some(sweep);
         answer
+    }
+
+    async fn self_test(
+        &self,
+        dependency: Dependency,
+        action: &str,
+        on: &Invocation,
+    ) -> Result<Answer, Failure> {
+        let nonce = Uuid::new_v4().to_string();
+        self.payments
+            .self_test(dependency, &nonce, &self.db_secret, on.deadline)
+            .await?;
+        let body = json!({"status": "ok", "test": action});
+        Ok(Answer::json(200, body.to_string()))
+    }
+
+    async fn deep_health(&self, on: &Invocation, seen: &mut Seen) -> Answer {
+        let health = if let Some(health) = self.last_health.get(clock::now_ms()) {
+            health
+        } else {
+            let asking = self.payments.health(&self.db_secret, on.deadline);
+            let (health, cause) = asking.await;
+            seen.cause = cause;
+            self.last_health.keep(health.clone());
+            health
+        };
+        if health.is_ok() {
+            Answer::json(200, health.body())
+        } else {
+            seen.outcome = "failed";
+            Answer::json(503, health.body())
+        }
     }
 
     fn health(&self, on: &Invocation) -> Answer {

@@ -14,8 +14,23 @@ pub enum Route {
     Lookup,
     /// Whether the process answers.
     Health,
+    /// Whether its dependencies do.
+    DeepHealth,
+    /// Test one of them: by direct invocation only.
+    SelfTest(Dependency),
     /// Finish or give up what dead attempts left behind: by schedule only.
     Sweep,
+}
+
+/// What a self-test goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The session table.
+    Sessions,
+    /// The log bucket.
+    Log,
+    /// The secrets.
+    Secrets,
 }
 
 impl Route {
@@ -27,6 +42,8 @@ impl Route {
             Self::Validate => "validate",
             Self::Lookup => "lookup",
             Self::Health => "health",
+            Self::DeepHealth => "deep_health",
+            Self::SelfTest(_) => "self_test",
             Self::Sweep => "sweep",
         }
     }
@@ -48,6 +65,7 @@ pub fn of(method: &str, path: &str) -> Result<Route, Problem> {
         "/payment" => (Route::Payment, "POST"),
         "/payment/validate" => (Route::Validate, "POST"),
         "/health" => (Route::Health, "GET"),
+        "/health/deep" => (Route::DeepHealth, "GET"),
         _ if transaction_id(path).is_some() => (Route::Lookup, "GET"),
         _ => return Err(Problem::new(Code::NotFound, "There is no such route.")),
     };
@@ -77,9 +95,13 @@ pub fn of_action(action: &str) -> Result<Route, InvocationError> {
         "validate" => Ok(Route::Validate),
         "lookup" => Ok(Route::Lookup),
         "health" => Ok(Route::Health),
+        "test-dynamodb-access" => Ok(Route::SelfTest(Dependency::Sessions)),
+        "test-s3-access" => Ok(Route::SelfTest(Dependency::Log)),
+        "test-secrets-access" => Ok(Route::SelfTest(Dependency::Secrets)),
         _ => Err(InvocationError {
             kind: "UnknownAction",
-            message: "unknown action: this function takes \"payment\", \"validate\", \"lookup\" and \"health\""
+            message: "unknown action: this function takes \"payment\", \"validate\", \"lookup\", \"health\", \
+                 \"test-dynamodb-access\", \"test-s3-access\" and \"test-secrets-access\""
                 .to_owned(),
         }),
     }
@@ -132,6 +154,8 @@ mod tests {
     fn routes_have_one_method_each() {
         assert_eq!(of("POST", "/payment"), Ok(Route::Payment));
         assert_eq!(of("GET", "/health"), Ok(Route::Health));
+        assert_eq!(of("GET", "/health/deep"), Ok(Route::DeepHealth));
+        assert_eq!(of_action("health"), Ok(Route::Health));
         let refused = of("GET", "/payment").unwrap_err();
         assert_eq!(
             (refused.code, refused.allow),

@@ -85,6 +85,9 @@ pub trait SessionStore {
         before: Timestamp,
         limit: u16,
     ) -> impl Future<Output = Result<Vec<SessionId>, CallError>>;
+
+    /// Writes `nonce` under an id that is no session's, reads it back, and leaves it to expire within hours.
+    fn round_trip(&self, id: &str, nonce: &str) -> impl Future<Output = Result<(), CallError>>;
 }
 
 /// The ledger of one color.
@@ -148,6 +151,12 @@ pub enum Readiness {
 pub trait TransactionLog {
     /// Writes an object if there is none under its key; one with the same bytes counts as written.
     fn put(&self, object: &LogObject) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Whether the bucket answers. Writes nothing.
+    fn reach(&self) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Writes `nonce` under a key that is no log object's, over what is there, and reads it back.
+    fn round_trip(&self, key: &str, nonce: &str) -> impl Future<Output = Result<(), CallError>>;
 }
 
 /// A secret's text. It cannot be printed, and is wiped when dropped.

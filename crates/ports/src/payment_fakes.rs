@@ -124,6 +124,10 @@ impl SessionStore for FakeSessions {
                 .collect()
         })
     }
+
+    async fn round_trip(&self, _: &str, _: &str) -> Result<(), CallError> {
+        self.faults.run("write and read a session", || ())
+    }
 }
 
 /// A ledger in memory.
@@ -260,6 +264,14 @@ impl TransactionLog for FakeLog {
                 source: "other bytes are there".into(),
             })
         }
+    }
+
+    async fn reach(&self) -> Result<(), CallError> {
+        self.faults.run("list log objects", || ())
+    }
+
+    async fn round_trip(&self, _: &str, _: &str) -> Result<(), CallError> {
+        self.faults.run("write and read a log object", || ())
     }
 }
 
