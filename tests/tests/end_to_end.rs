@@ -170,7 +170,13 @@ async fn bad_input_gets_a_problem_and_writes_nothing() {
         json!({"Records": []}),
         json!({"action": "nonsense"}),
     ] {
-        let error = lab.invoke_payment(&event).await.unwrap_err().to_string();
+        let error = match lab.invoke_payment(&event).await {
+            Ok(answer) => {
+                assert_eq!(answer["statusCode"], 404, "{answer}");
+                answer["body"].to_string()
+            }
+            Err(error) => error.to_string(),
+        };
         assert!(
             error.contains("payment"),
             "payment-validation says what it takes: {error}"

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use cutover_domain::payment::session::State;
-use cutover_domain::payment::{Session, SessionId};
+use cutover_domain::payment::{Session, SessionId, Timestamp};
 use cutover_ports::payment::{Applied, CallError, SessionStore, Written};
 
 use crate::call;
@@ -19,6 +19,12 @@ use crate::session_item::{self, Item, KEY, OF_STATE};
 const ATTEMPTS_MAX: u32 = 3;
 /// Wait before the second attempt, doubled before each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// The sparse index of the sessions that are being processed: `leaseShard` and `leaseUntil`, and nothing but keys.
+const LEASE_INDEX: &str = "LeaseIndex";
+
+/// How long the item of a self-test is kept, in seconds.
+const TEST_KEPT_SECONDS: u64 = 3600;
 
 /// The session table.
 pub struct DynamoSessions {
@@ -235,5 +241,69 @@ impl SessionStore for DynamoSessions {
                 applied: Applied::No,
                 source: error.into(),
             })
+    }
+
+    /// One page: it holds 1 MB of keys, far more than any limit.
+    async fn stale(
+        &self,
+        shard: char,
+        before: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<SessionId>, CallError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(LEASE_INDEX)
+            .key_condition_expression("#leaseShard = :shard AND #leaseUntil < :before")
+            .expression_attribute_names("#leaseShard", "leaseShard")
+            .expression_attribute_names("#leaseUntil", "leaseUntil")
+            .expression_attribute_values(":shard", session_item::text(&shard.to_string()))
+            .expression_attribute_values(":before", session_item::number(before.ms()))
+            .limit(i32::from(limit))
+            .send()
+            .await
+            .map_err(|error| call::error("query leases", &error))?;
+        let ids = answer
+            .items()
+            .iter()
+            .filter_map(|item| item.get(KEY)?.as_s().ok());
+        Ok(ids.cloned().map(SessionId::from_stored).collect())
+    }
+
+    async fn round_trip(&self, id: &str, nonce: &str) -> Result<(), CallError> {
+        const OPERATION: &str = "write and read a session";
+        let expires_at = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+            .saturating_add(TEST_KEPT_SECONDS);
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .item(KEY, session_item::text(id))
+            .item("nonce", session_item::text(nonce))
+            .item("expiresAt", session_item::number(expires_at))
+            .send()
+            .await
+            .map_err(|error| call::error(OPERATION, &error))?;
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(KEY, session_item::text(id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| call::error(OPERATION, &error))?;
+        let read = read.item().and_then(|item| item.get("nonce")?.as_s().ok());
+        if read.is_some_and(|read| read == nonce) {
+            return Ok(());
+        }
+        Err(CallError {
+            operation: OPERATION,
+            applied: Applied::Unknown,
+            source: "what was written is not there".into(),
+        })
     }
 }

@@ -17,6 +17,9 @@ use crate::call;
 const PUT: &str = "put log object";
 const VERIFY: &str = "verify log object";
 
+/// Where self-tests write: a log object has a year there.
+const TEST_PREFIX: &str = "transactions/self-test/";
+
 /// Attempts at a write that meets another one of the same key (409: S3 asks to try again).
 const ATTEMPTS_MAX: u32 = 4;
 /// Wait before the second attempt, doubled before each further one.
@@ -106,6 +109,36 @@ impl TransactionLog for S3Log {
             Err(error) if status(&error) == Some(412) => self.verify(object).await,
             Err(error) => Err(call::error(PUT, &error)),
         }
+    }
+
+    /// A listing: asking for an object that is not there would be answered 403 instead of 404.
+    async fn reach(&self) -> Result<(), CallError> {
+        self.client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(TEST_PREFIX)
+            .max_keys(1)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| call::error("list log objects", &error))
+    }
+
+    async fn round_trip(&self, key: &str, nonce: &str) -> Result<(), CallError> {
+        let object = LogObject {
+            key: key.to_owned(),
+            bytes: format!("{{\"nonce\":\"{nonce}\"}}").into_bytes(),
+        };
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .content_type("application/json")
+            .body(ByteStream::from(object.bytes.clone()))
+            .send()
+            .await
+            .map_err(|error| call::error(PUT, &error))?;
+        self.verify(&object).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cutover_domain::payment::settle::Posting;
 use cutover_domain::payment::{Claim, Color, Scope};
-use cutover_ports::payment::{Applied, CallError, Found, Ledger, Secrets, Source};
+use cutover_ports::payment::{Applied, CallError, Found, Ledger, Readiness, Secrets, Source};
 use tokio::time::timeout;
 
 use crate::credentials::{Credentials, Engine};
@@ -243,6 +243,27 @@ impl Ask<Posting> for Post<'_> {
     }
 }
 
+struct Void<'a> {
+    claim: &'a Claim,
+    color: Color,
+}
+
+impl Ask<Posting> for Void<'_> {
+    async fn ask(&self, connection: &mut MySql) -> Result<Posting, Failure> {
+        connection.void(self.claim, self.color).await
+    }
+}
+
+struct Ready {
+    color: Color,
+}
+
+impl Ask<Readiness> for Ready {
+    async fn ask(&self, connection: &mut MySql) -> Result<Readiness, Failure> {
+        connection.readiness(self.color).await
+    }
+}
+
 struct Find<'a> {
     scope: &'a Scope,
     transaction_id: &'a str,
@@ -262,6 +283,21 @@ impl<S: Secrets> Ledger for SqlLedger<S> {
         budget: Duration,
     ) -> Result<Posting, CallError> {
         self.ask("post to ledger", budget, Post { claim, color })
+            .await
+    }
+
+    async fn void(
+        &self,
+        claim: &Claim,
+        color: Color,
+        budget: Duration,
+    ) -> Result<Posting, CallError> {
+        self.ask("void in ledger", budget, Void { claim, color })
+            .await
+    }
+
+    async fn readiness(&self, color: Color, budget: Duration) -> Result<Readiness, CallError> {
+        self.ask("read the ledger's fence", budget, Ready { color })
             .await
     }
 

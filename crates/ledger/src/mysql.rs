@@ -6,7 +6,7 @@ use cutover_domain::payment::settle::Posting;
 use cutover_domain::payment::{
     Brand, CardSummary, Claim, Color, Fingerprint, KeyedHash, Receipt, Scope, Timestamp,
 };
-use cutover_ports::payment::{Applied, Found};
+use cutover_ports::payment::{Applied, Found, Readiness};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
 
@@ -16,10 +16,26 @@ use crate::ledger::{Failure, Remedy};
 /// One statement, so that the fence is read and the row written in one transaction of the server's own. The shared lock
 /// makes a change of the fence wait for rows that are being written, and rows wait for a change that is being made.
 /// MySQL's `FOR SHARE` is unknown to MariaDB; both know this older form.
-const INSERT: &str = "INSERT INTO payments (scope, idempotency_key, transaction_id, fingerprint, status, user_id, \
-     merchant_id, amount, currency, exponent, card_brand, card_last4, paid_with_hash, environment, color, created_at) \
-     SELECT ?, ?, ?, UNHEX(?), 'completed', ?, ?, ?, ?, ?, ?, ?, UNHEX(?), ?, ?, ? \
-     FROM cutover_epoch WHERE color = ? AND may_write LOCK IN SHARE MODE";
+macro_rules! insert_as {
+    ($status:literal) => {
+        concat!(
+            "INSERT INTO payments (scope, idempotency_key, transaction_id, fingerprint, status, user_id, merchant_id, \
+             amount, currency, exponent, card_brand, card_last4, paid_with_hash, environment, color, created_at) \
+             SELECT ?, ?, ?, UNHEX(?), '",
+            $status,
+            "', ?, ?, ?, ?, ?, ?, ?, UNHEX(?), ?, ?, ? \
+             FROM cutover_epoch WHERE color = ? AND may_write LOCK IN SHARE MODE"
+        )
+    };
+}
+
+const INSERT: &str = insert_as!("completed");
+/// A tombstone: it holds both unique keys of the payment that it stands for, so that no row of it can come later.
+const VOID: &str = insert_as!("voided");
+
+/// The fence of a color, and whether the server takes writes. `read_only` is 0 or `OFF`, as the version has it.
+const READINESS: &str = "SELECT may_write, @@global.read_only NOT IN ('0', 'OFF') OR @@global.innodb_read_only <> 0 \
+     FROM cutover_epoch WHERE color = ?";
 
 /// The columns that [`read_row`] reads, in its order.
 macro_rules! select_where {
@@ -102,10 +118,28 @@ fn tls(ca_bundle: Option<&Path>) -> SslOpts {
 impl MySql {
     /// Writes the row of a claim, or says what stands in its place.
     pub(crate) async fn post(&mut self, claim: &Claim, color: Color) -> Result<Posting, Failure> {
-        match self.0.exec_drop(INSERT, insert_params(claim, color)).await {
-            Ok(()) if self.0.affected_rows() == 1 => {
-                Ok(Posting::Recorded(Receipt::of(claim, color)))
-            }
+        let written = Posting::Recorded(Receipt::of(claim, color));
+        self.insert(INSERT, claim, color, written).await
+    }
+
+    /// Writes the tombstone of a claim, or says what stands in its place.
+    pub(crate) async fn void(&mut self, claim: &Claim, color: Color) -> Result<Posting, Failure> {
+        self.insert(VOID, claim, color, Posting::Voided).await
+    }
+
+    async fn insert(
+        &mut self,
+        statement: &str,
+        claim: &Claim,
+        color: Color,
+        written: Posting,
+    ) -> Result<Posting, Failure> {
+        match self
+            .0
+            .exec_drop(statement, insert_params(claim, color))
+            .await
+        {
+            Ok(()) if self.0.affected_rows() == 1 => Ok(written),
             // The color may not write. An earlier attempt, or one whose answer was lost, may have been in time.
             Ok(()) => Ok(self
                 .standing(claim, Applied::No)
@@ -140,6 +174,20 @@ impl MySql {
             .transpose()
             .map_err(|source| Failure::new(applied, Remedy::None, source))?;
         Ok(row.map(|row| row.posting(claim)))
+    }
+
+    /// Whether `color` could write now.
+    pub(crate) async fn readiness(&mut self, color: Color) -> Result<Readiness, Failure> {
+        let fence: Option<(bool, bool)> = self
+            .0
+            .exec_first(READINESS, (color.as_str(),))
+            .await
+            .map_err(|error| failure(error, Applied::No))?;
+        Ok(match fence {
+            Some((true, false)) => Readiness::Writable,
+            Some((_, true)) => Readiness::ReadOnly,
+            Some((false, false)) | None => Readiness::Fenced,
+        })
     }
 
     /// The row with that transaction id in a scope.

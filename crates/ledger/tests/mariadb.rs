@@ -15,7 +15,7 @@ use cutover_domain::payment::{
 };
 use cutover_ledger::{LedgerConfig, SqlLedger};
 use cutover_ports::payment::fakes::FakeSecrets;
-use cutover_ports::payment::{Applied, CallError, Found, Ledger as _};
+use cutover_ports::payment::{Applied, CallError, Found, Ledger as _, Readiness};
 use cutover_testkit::{Certificate, MariaDb, Proxy};
 
 const SCHEMA: [&str; 2] = [
@@ -438,4 +438,69 @@ async fn a_server_is_believed_only_with_a_certificate_of_a_known_authority() {
         assert!(matches!(refused, Err((Applied::No, _))), "{refused:?}");
     }
     assert_eq!(db.sql("pay", "SELECT COUNT(*) FROM payments"), "1");
+}
+
+/// The sweeper gives a payment up: from then on no attempt can write it, and a row that came first stands.
+#[tokio::test]
+async fn a_tombstone_and_a_row_exclude_each_other() {
+    let db = database();
+    let ledger = ledger(db.port(), "first");
+    let (given_up, made) = (claim("k-1", "t-1"), claim("k-2", "t-2"));
+    for _again in 0..2 {
+        let voided = ledger.void(&given_up, Color::Blue, BUDGET).await.unwrap();
+        assert_eq!(voided, Posting::Voided);
+    }
+    for color in [Color::Blue, Color::Green] {
+        assert_eq!(post(&ledger, &given_up, color).await, Ok(Posting::Voided));
+    }
+    let taken = post(&ledger, &claim("k-3", "t-1"), Color::Blue).await;
+    assert_eq!(taken, Ok(Posting::TransactionExists));
+    let found = ledger.find(&given_up.scope, "t-1", BUDGET).await.unwrap();
+    assert_eq!(found, Some(Found::Voided));
+
+    post(&ledger, &made, Color::Green).await.unwrap();
+    let voided = ledger.void(&made, Color::Blue, BUDGET).await.unwrap();
+    let stands = Posting::Recorded(Receipt::of(&made, Color::Green));
+    assert_eq!(voided, stands);
+    let taken = ledger.void(&claim("k-4", "t-2"), Color::Blue, BUDGET).await;
+    assert_eq!(taken.unwrap(), Posting::TransactionExists);
+    let rows = "SELECT GROUP_CONCAT(status ORDER BY transaction_id) FROM payments";
+    assert_eq!(db.sql("pay", rows).trim(), "voided,completed");
+}
+
+/// Of a tombstone and a slow attempt at the same moment exactly one is written, and both are told which.
+#[tokio::test]
+async fn a_slow_attempt_and_a_tombstone_at_once_leave_one_row() {
+    let db = database();
+    let (sweeper, slow) = (ledger(db.port(), "first"), ledger(db.port(), "first"));
+    for n in 0..40 {
+        let claim = claim(&format!("k-{n}"), &format!("t-{n}"));
+        let (voided, posted) = tokio::join!(
+            sweeper.void(&claim, Color::Blue, BUDGET),
+            slow.post(&claim, Color::Blue, BUDGET)
+        );
+        assert_eq!(voided.unwrap(), posted.unwrap(), "round {n}");
+    }
+    assert_eq!(db.sql("pay", "SELECT COUNT(*) FROM payments").trim(), "40");
+}
+
+#[tokio::test]
+async fn a_fenced_color_can_neither_write_nor_give_up() {
+    let db = database();
+    let ledger = ledger(db.port(), "first");
+    let ready = async |color| ledger.readiness(color, BUDGET).await.unwrap();
+    assert_eq!(ready(Color::Blue).await, Readiness::Writable);
+    db.sql(
+        "pay",
+        "UPDATE cutover_epoch SET may_write = FALSE WHERE color = 'blue'",
+    );
+    assert_eq!(ready(Color::Blue).await, Readiness::Fenced);
+    assert_eq!(ready(Color::Green).await, Readiness::Writable);
+    let voided = ledger.void(&claim("k", "t"), Color::Blue, BUDGET).await;
+    assert_eq!(voided.unwrap(), Posting::Fenced);
+    db.sql("pay", "DELETE FROM cutover_epoch WHERE color = 'blue'");
+    assert_eq!(ready(Color::Blue).await, Readiness::Fenced);
+    db.sql("pay", "SET GLOBAL read_only = 1");
+    assert_eq!(ready(Color::Green).await, Readiness::ReadOnly);
+    assert_eq!(db.sql("pay", "SELECT COUNT(*) FROM payments").trim(), "0");
 }

@@ -15,8 +15,9 @@ use crate::event_http::{WireV1, WireV2};
 
 /// The shapes that are taken, for the error on any other.
 pub const SHAPES: &str = "an API Gateway REST (proxy, payload 1.0) request, an API Gateway HTTP or function URL request \
-     (payload 2.0), an Application Load Balancer request, or a direct invocation \
-     {\"action\":\"payment\"|\"validate\"|\"lookup\"|\"health\", ...}";
+     (payload 2.0), an Application Load Balancer request, a scheduled event of EventBridge, or a direct invocation \
+     {\"action\":\"payment\"|\"validate\"|\"lookup\"|\"health\"|\"test-dynamodb-access\"|\"test-s3-access\"|\
+     \"test-secrets-access\", ...}";
 
 /// How an event came, which says how the answer must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub enum Event {
     Http(HttpRequest),
     /// A direct invocation.
     Direct(DirectCall),
+    /// EventBridge's schedule: time to sweep.
+    Tick,
 }
 
 /// A request over HTTP, however it came.
@@ -115,6 +118,22 @@ struct Peek<'a> {
     http_method: Option<IgnoredAny>,
     #[serde(borrow)]
     request_context: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<&'a RawValue>,
+}
+
+impl Peek<'_> {
+    /// A scheduled event. Members of these names in another shape's event may be of any type.
+    fn is_tick(&self) -> bool {
+        let is = |member: Option<&RawValue>, wanted: &str| {
+            member
+                .and_then(|member| serde_json::from_str::<String>(member.get()).ok())
+                .is_some_and(|text| text == wanted)
+        };
+        is(self.source, "aws.events") && is(self.detail_type, "Scheduled Event")
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -143,6 +162,8 @@ impl Event {
             http(event, |wire: WireV1<'_>| wire.into_request(true))
         } else if peek.http_method.is_some() {
             http(event, |wire: WireV1<'_>| wire.into_request(false))
+        } else if peek.is_tick() {
+            Ok(Self::Tick)
         } else {
             Err(UnknownEvent(
                 "it has neither an action nor the fields of an HTTP request",

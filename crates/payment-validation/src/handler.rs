@@ -13,10 +13,12 @@ use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::event::{DirectCall, Event, HttpRequest, Transport};
+use crate::health::LastHealth;
 use crate::hops::{Hops, milliseconds};
 use crate::pay::{Failure, Paid, Payments};
 use crate::percent;
-use crate::route::{self, Route};
+use crate::route::{self, Dependency, Route};
+use crate::sweep::Sweep;
 
 /// The function: what is built once.
 pub struct PaymentValidation<S, L, T, K> {
@@ -26,12 +28,16 @@ pub struct PaymentValidation<S, L, T, K> {
     pub rules: Rules,
     /// Largest body, in bytes.
     pub body_bytes_max: usize,
+    /// ARN or name of the database secret.
+    pub db_secret: String,
+    /// What the dependencies said last.
+    pub last_health: LastHealth,
 }
 
 /// What is known of an event, for its log line.
 #[derive(Default)]
 struct Seen {
-    route: &'static str,
+    route: Option<Route>,
     outcome: &'static str,
     code: Option<&'static str>,
     effect: Option<&'static str>,
@@ -39,6 +45,7 @@ struct Seen {
     paid: bool,
     replayed: bool,
     hops: Hops,
+    swept: Option<Sweep>,
 }
 
 impl Seen {
@@ -72,15 +79,19 @@ where
     async fn http(&self, request: HttpRequest, on: &Invocation, seen: &mut Seen) -> Answer {
         let answered = match route::of(&request.method, &request.path) {
             Ok(Route::Health) => {
-                seen.route = Route::Health.as_str();
+                seen.route = Some(Route::Health);
                 Ok(self.health(on))
             }
+            Ok(Route::DeepHealth) => {
+                seen.route = Some(Route::DeepHealth);
+                Ok(Box::pin(self.deep_health(on, seen)).await)
+            }
             Ok(Route::Lookup) => {
-                seen.route = Route::Lookup.as_str();
+                seen.route = Some(Route::Lookup);
                 self.http_lookup(&request, on).await
             }
             Ok(route) => {
-                seen.route = route.as_str();
+                seen.route = Some(route);
                 self.http_body(route, &request, on, seen).await
             }
             Err(problem) => Err(problem.into()),
@@ -131,9 +142,14 @@ where
         seen: &mut Seen,
     ) -> Result<Answer, Failure> {
         let route = route::of_action(&call.action)?;
-        seen.route = route.as_str();
-        if route == Route::Health {
-            return Ok(self.health(on));
+        seen.route = Some(route);
+        match route {
+            Route::Health => return Ok(self.health(on)),
+            Route::SelfTest(dependency) => {
+                let answered = Box::pin(self.self_test(dependency, &call.action, on)).await;
+                return answered;
+            }
+            _ => {}
         }
         self.fits(call.bytes)?;
         let arguments = call.arguments?;
@@ -172,6 +188,51 @@ where
         seen.replayed = paid.replayed;
         seen.paid = !paid.replayed;
         Ok(receipt(paid))
+    }
+
+    async fn sweep(&self, on: &Invocation, seen: &mut Seen) -> Answer {
+        seen.route = Some(Route::Sweep);
+        let owner = Uuid::new_v4().to_string();
+        let mut sweep = Box::pin(self.payments.sweep(&owner, on.deadline)).await;
+        seen.cause = sweep.cause.take();
+        if sweep.failures > 0 {
+            seen.outcome = "failed";
+        }
+        let answer = Answer::json(200, sweep.to_json().to_string());
+        seen.swept = Some(sweep);
+        answer
+    }
+
+    async fn self_test(
+        &self,
+        dependency: Dependency,
+        action: &str,
+        on: &Invocation,
+    ) -> Result<Answer, Failure> {
+        let nonce = Uuid::new_v4().to_string();
+        self.payments
+            .self_test(dependency, &nonce, &self.db_secret, on.deadline)
+            .await?;
+        let body = json!({"status": "ok", "test": action});
+        Ok(Answer::json(200, body.to_string()))
+    }
+
+    async fn deep_health(&self, on: &Invocation, seen: &mut Seen) -> Answer {
+        let health = if let Some(health) = self.last_health.get(clock::now_ms()) {
+            health
+        } else {
+            let asking = self.payments.health(&self.db_secret, on.deadline);
+            let (health, cause) = asking.await;
+            seen.cause = cause;
+            self.last_health.keep(health.clone());
+            health
+        };
+        if health.is_ok() {
+            Answer::json(200, health.body())
+        } else {
+            seen.outcome = "failed";
+            Answer::json(503, health.body())
+        }
     }
 
     fn health(&self, on: &Invocation) -> Answer {
@@ -215,8 +276,8 @@ where
 fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration) {
     line.set("durationMs", milliseconds(took))
         .set("outcome", seen.outcome);
-    if !seen.route.is_empty() {
-        line.set("route", seen.route);
+    if let Some(route) = seen.route {
+        line.set("route", route.as_str());
     }
     if let Some(status) = status {
         line.set("status", status);
@@ -230,11 +291,12 @@ fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration)
     if let Some(cause) = seen.cause {
         line.set("error", format!("{cause}: {}", cause.source));
     }
+    // What is not even routed is a request that was refused.
+    let request = seen.route.is_none_or(Route::is_request);
     let refused = status.is_none_or(|status| (400..500).contains(&status));
-    let failed = status.is_some_and(|status| status >= 500);
+    let failed = request && status.is_some_and(|status| status >= 500);
     for (name, counted) in [
-        // A heartbeat is none: it says that the color is there, and dilutes no rate.
-        ("Requests", seen.route != Route::Health.as_str()),
+        ("Requests", request),
         ("Payments", seen.paid),
         ("Replays", seen.replayed),
         ("Refusals", refused),
@@ -244,6 +306,9 @@ fn finish(line: &mut EventLine, seen: Seen, status: Option<u16>, took: Duration)
     }
     line.metric("DurationMs", milliseconds(took), Unit::Milliseconds);
     seen.hops.metrics(line);
+    if let Some(sweep) = seen.swept {
+        sweep.metrics(line);
+    }
 }
 
 impl<S, L, T, K> Function for PaymentValidation<S, L, T, K>
@@ -269,6 +334,7 @@ where
                 transport = Some(Transport::Direct);
                 Ok(Box::pin(self.direct(call, on, &mut seen)).await)
             }
+            Ok(Event::Tick) => Ok(self.sweep(on, &mut seen).await),
             Err(error) => Err(InvocationError {
                 kind: "UnknownEvent",
                 message: error.to_string(),

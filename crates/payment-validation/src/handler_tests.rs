@@ -13,7 +13,7 @@ use crate::hash_keys::HashKeys;
 type World = PaymentValidation<FakeSessions, FakeLedger, FakeLog, FakeSecrets>;
 
 /// What each event in `events/payment-validation` is answered: a status and a code or outcome, or an error's name.
-const EXPECTED: [(&str, &str); 59] = [
+const EXPECTED: [(&str, &str); 60] = [
     ("alb-health", "200"),
     ("alb-payment", "201"),
     ("alb-payment-multi-value", "201"),
@@ -129,6 +129,7 @@ const EXPECTED: [(&str, &str); 59] = [
     ("rest-payment-key", "201"),
     ("rest-payment-token", "201"),
     ("rest-validate", "200"),
+    ("schedule-sweep", "200"),
     ("unknown-custom-resource", "UnknownEvent"),
     ("unknown-empty", "UnknownEvent"),
     ("unknown-rest-headers", "UnknownEvent"),
@@ -137,7 +138,10 @@ const EXPECTED: [(&str, &str); 59] = [
 
 fn world() -> World {
     let secrets = FakeSecrets {
-        texts: RefCell::new(BTreeMap::from([("hash".to_owned(), "ab".repeat(32))])),
+        texts: RefCell::new(BTreeMap::from([
+            ("hash".to_owned(), "ab".repeat(32)),
+            ("db".to_owned(), "{}".to_owned()),
+        ])),
         ..FakeSecrets::default()
     };
     PaymentValidation {
@@ -151,6 +155,8 @@ fn world() -> World {
         },
         rules: Rules::default(),
         body_bytes_max: 65_536,
+        db_secret: "db".to_owned(),
+        last_health: LastHealth::default(),
     }
 }
 
@@ -414,4 +420,82 @@ fn counts_are_in_every_line_zeros_too() {
     assert_eq!(json["Requests"], 1);
     assert_eq!(json["DurationMs"], 2.0);
     assert_eq!(json.get("ClaimMs"), None);
+}
+
+const DEEP: &str = r#"{"httpMethod":"GET","path":"/health/deep","requestContext":{}}"#;
+
+#[tokio::test]
+async fn deep_health_names_what_fails_and_is_kept_for_a_while() {
+    let failing = async |world: &World| {
+        let answer = send(world, DEEP).await.unwrap();
+        let body = body(&answer);
+        let failing: Vec<String> = body["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|check| check["ok"] == false)
+            .map(|check| format!("{}: {}", check["name"], check["detail"]).replace('"', ""))
+            .collect();
+        let status = if failing.is_empty() {
+            (200, "ok")
+        } else {
+            (503, "failing")
+        };
+        assert_eq!(
+            (&answer["statusCode"], &body["status"]),
+            (&json!(status.0), &json!(status.1))
+        );
+        failing
+    };
+    let world = world();
+    assert!(failing(&world).await.is_empty());
+    world.payments.ledger.read_only.set(true);
+    assert!(failing(&world).await.is_empty(), "the last answer stands");
+
+    let other = super::tests::world();
+    let planned = || [Some(cutover_ports::payment::fakes::Fault::Refused)];
+    other.payments.sessions.faults.plan(planned());
+    other.payments.log.faults.plan(planned());
+    other.payments.hash_keys.secrets().faults.plan(planned());
+    other
+        .payments
+        .ledger
+        .fenced
+        .borrow_mut()
+        .insert(Color::Green);
+    assert_eq!(
+        failing(&other).await,
+        [
+            "session-table: does not answer as it should",
+            "log-bucket: does not answer as it should",
+            "ledger: this color may not write",
+            "secret: does not answer as it should",
+        ]
+    );
+    assert!(other.payments.sessions.items.borrow().is_empty());
+}
+
+#[tokio::test]
+async fn self_tests_answer_by_direct_invocation_only() {
+    for (action, code) in [
+        ("test-dynamodb-access", "session_store_unavailable"),
+        ("test-s3-access", "transaction_log_unavailable"),
+        ("test-secrets-access", "secret_unavailable"),
+    ] {
+        let world = world();
+        let event = json!({ "action": action }).to_string();
+        assert_eq!(summary(send(&world, &event).await), "200", "{action}");
+        let planned = || [Some(cutover_ports::payment::fakes::Fault::LostBefore)];
+        world.payments.sessions.faults.plan(planned());
+        world.payments.log.faults.plan(planned());
+        world.payments.hash_keys.secrets().faults.plan(planned());
+        assert_eq!(summary(send(&world, &event).await), format!("503 {code}"));
+        for path in [format!("/{action}"), format!("/payment?action={action}")] {
+            let event =
+                json!({"httpMethod": "POST", "path": path, "requestContext": {}, "body": event});
+            let told = summary(send(&world, &event.to_string()).await);
+            assert!(told.starts_with('4'), "{path}: {told}");
+        }
+        assert!(world.payments.ledger.rows.borrow().is_empty());
+    }
 }

@@ -38,14 +38,21 @@ impl<S: Secrets> HashKeys<S> {
         if let Some(key) = self.known.borrow().as_ref() {
             return Ok(Rc::clone(key));
         }
+        let key = Rc::new(self.read().await?);
+        *self.known.borrow_mut() = Some(Rc::clone(&key));
+        Ok(key)
+    }
+
+    /// The key as the secret has it now.
+    ///
+    /// # Errors
+    /// If the secret cannot be read or holds no key.
+    pub async fn read(&self) -> Result<HashKey, CallError> {
         let secret = self.secrets.get(&self.secret_id).await?;
-        let key = secret.expose().parse().map_err(|error| CallError {
+        secret.expose().parse().map_err(|error| CallError {
             operation: "read hash key",
             applied: Applied::No,
             source: Box::new(error),
-        })?;
-        let key = Rc::new(key);
-        *self.known.borrow_mut() = Some(Rc::clone(&key));
-        Ok(key)
+        })
     }
 }

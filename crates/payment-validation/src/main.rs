@@ -13,6 +13,7 @@ use cutover_ledger::SqlLedger;
 use payment_validation::config::Config;
 use payment_validation::handler::PaymentValidation;
 use payment_validation::hash_keys::HashKeys;
+use payment_validation::health::LastHealth;
 use payment_validation::pay::Payments;
 
 /// Someone waits for the answer: a call that takes longer has failed, and the next one may not.
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
 async fn build(config: Config) -> Wired {
     let sdk = cutover_aws::config::load(LIMITS).await;
     let secrets = SecretsManager::new(&sdk);
+    let db_secret = config.ledger.secret_id.clone();
     PaymentValidation {
         payments: Payments {
             color: config.color,
@@ -43,5 +45,7 @@ async fn build(config: Config) -> Wired {
         },
         rules: config.rules,
         body_bytes_max: config.body_bytes_max,
+        db_secret,
+        last_health: LastHealth::default(),
     }
 }

@@ -4,12 +4,9 @@
 
 use std::time::Duration;
 
-use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::session::{self, Attempt, Decision, Footing, Response, State};
 use cutover_domain::payment::settle::{self, Posting, Settlement};
-use cutover_domain::payment::{
-    Claim, Code, Color, Effect, Order, Problem, Receipt, Session, Timestamp,
-};
+use cutover_domain::payment::{Claim, Code, Color, Effect, Order, Problem, Session, Timestamp};
 use cutover_lambda::{Deadline, clock};
 use cutover_ports::payment::{
     Applied, CallError, Ledger, Secrets, SessionStore, TransactionLog, Written,
@@ -21,9 +18,7 @@ use crate::hops::{Hop, Hops};
 /// With less time than this left, a payment is not begun: it could not be finished.
 const TIME_TO_BEGIN: Duration = Duration::from_millis(500);
 /// Kept for completing or giving back, while ledger and log are written.
-const TIME_TO_END: Duration = Duration::from_secs(1);
-/// How much earlier than its caller the ledger gives up: it alone knows whether anything was sent.
-const LEDGER_GRACE: Duration = Duration::from_millis(50);
+pub(crate) const TIME_TO_END: Duration = Duration::from_secs(1);
 /// Rounds of reading and taking over a session that others write too.
 const ROUNDS_MAX: u32 = 4;
 
@@ -209,65 +204,26 @@ where
         deadline: Deadline,
         hops: &mut Hops,
     ) -> Result<Paid, Failure> {
-        let claim = &held.session.claim;
-        let object = LogObject::of(claim);
-        let left = reserve(deadline, TIME_TO_END);
-        let posting = self
-            .ledger
-            .post(claim, self.color, left.saturating_sub(LEDGER_GRACE));
-        let posting = bounded(left, "post to ledger", posting);
-        let logging = bounded(left, "put log object", self.log.put(&object));
-        let (posted, logged) = hops
-            .timed_both(Hop::Ledger, posting, Hop::Log, logging)
-            .await;
-        let (posting, ledger_cause) = match posted {
-            Ok(posting) => (posting, None),
-            Err(error) if error.applied == Applied::No => (Posting::NotApplied, Some(error)),
-            Err(error) => (Posting::Unknown, Some(error)),
-        };
-        let logged = match &posting {
-            Posting::Recorded(receipt) => {
-                self.relogged(claim, receipt, &object, logged, deadline)
-                    .await
+        let posted = self.post(&held.session.claim, deadline, hops).await;
+        let orphaned = match &posted.posting {
+            // The object that was written at the same time has no row, and no attempt can give it one.
+            Posting::TransactionExists | Posting::Voided => {
+                self.mark(&held.session.claim, deadline).await.err()
             }
-            _ => logged,
+            _ => None,
         };
         let settlement = settle::settle(
             &held.session,
             held.footing,
             self.color,
-            posting,
-            logged.is_ok(),
+            posted.posting,
+            posted.logged.is_ok(),
             now(),
         );
-        let cause = ledger_cause.or(logged.err()).map(Box::new);
+        let cause = posted.ledger_cause.or(posted.logged.err()).or(orphaned);
+        let cause = cause.map(Box::new);
         let ending = self.end(held, settlement, cause, deadline);
         hops.timed(Hop::Complete, ending).await
-    }
-
-    /// If the ledger has known the payment for longer than its session is kept, its log object is that of its own day. The
-    /// one that was just written is marked as having no row of its own.
-    async fn relogged(
-        &self,
-        claim: &Claim,
-        receipt: &Receipt,
-        written: &LogObject,
-        logged: Result<(), CallError>,
-        deadline: Deadline,
-    ) -> Result<(), CallError> {
-        if receipt.created_at == claim.created_at {
-            return logged;
-        }
-        let original = LogObject::created_at(claim, receipt.created_at);
-        if original.key == written.key {
-            // The same day: the object that is there is the original one, whose bytes differ in the time only.
-            let left = reserve(deadline, TIME_TO_END);
-            return bounded(left, "put log object", self.log.put(&original)).await;
-        }
-        let left = reserve(deadline, TIME_TO_END);
-        bounded(left, "put log object", self.log.put(&original)).await?;
-        let left = reserve(deadline, TIME_TO_END);
-        bounded(left, "void log object", self.log.put(&written.voided())).await
     }
 
     async fn end(
@@ -359,12 +315,12 @@ fn unconfirmed() -> Problem {
     Problem::new(Code::CompletionUnconfirmed, detail).effect(Effect::Committed)
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_ms(clock::now_ms())
 }
 
 /// The time left, less what is kept for the end; half of it where that is more.
-fn reserve(deadline: Deadline, kept: Duration) -> Duration {
+pub(crate) fn reserve(deadline: Deadline, kept: Duration) -> Duration {
     let remaining = deadline.remaining();
     remaining.saturating_sub(kept).max(remaining / 2)
 }

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::*;
+use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::session::LEASE_SLACK;
 use cutover_domain::payment::{Json, Rules};
 use cutover_ports::payment::fakes::{FakeLedger, FakeLog, FakeSecrets, FakeSessions, Fault};

@@ -13,6 +13,23 @@ pub enum Route {
     Lookup,
     /// Whether the process answers.
     Health,
+    /// Whether its dependencies do.
+    DeepHealth,
+    /// Test one of them: by direct invocation only.
+    SelfTest(Dependency),
+    /// Finish or give up what dead attempts left behind: by schedule only.
+    Sweep,
+}
+
+/// What a self-test goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The session table.
+    Sessions,
+    /// The log bucket.
+    Log,
+    /// The secrets.
+    Secrets,
 }
 
 impl Route {
@@ -24,7 +41,17 @@ impl Route {
             Self::Validate => "validate",
             Self::Lookup => "lookup",
             Self::Health => "health",
+            Self::DeepHealth => "deep_health",
+            Self::SelfTest(_) => "self_test",
+            Self::Sweep => "sweep",
         }
+    }
+
+    /// Whether someone waits for a payment: only that counts as a request, or as a failed one. A heartbeat says that the
+    /// color is there, and dilutes no rate.
+    #[must_use]
+    pub fn is_request(self) -> bool {
+        matches!(self, Self::Payment | Self::Validate | Self::Lookup)
     }
 }
 
@@ -37,6 +64,7 @@ pub fn of(method: &str, path: &str) -> Result<Route, Problem> {
         "/payment" => (Route::Payment, "POST"),
         "/payment/validate" => (Route::Validate, "POST"),
         "/health" => (Route::Health, "GET"),
+        "/health/deep" => (Route::DeepHealth, "GET"),
         _ if transaction_id(path).is_some() => (Route::Lookup, "GET"),
         _ => return Err(Problem::new(Code::NotFound, "There is no such route.")),
     };
@@ -65,11 +93,14 @@ pub fn of_action(action: &str) -> Result<Route, Problem> {
         "payment" => Ok(Route::Payment),
         "validate" => Ok(Route::Validate),
         "lookup" => Ok(Route::Lookup),
-        // What the template's heartbeat rules send, so that a color without traffic is not silent.
         "health" => Ok(Route::Health),
+        "test-dynamodb-access" => Ok(Route::SelfTest(Dependency::Sessions)),
+        "test-s3-access" => Ok(Route::SelfTest(Dependency::Log)),
+        "test-secrets-access" => Ok(Route::SelfTest(Dependency::Secrets)),
         _ => Err(Problem::new(
             Code::NotFound,
-            "unknown action: this function takes \"payment\", \"validate\", \"lookup\" and \"health\"",
+            "unknown action: this function takes \"payment\", \"validate\", \"lookup\", \"health\", \
+             \"test-dynamodb-access\", \"test-s3-access\" and \"test-secrets-access\"",
         )),
     }
 }
@@ -121,6 +152,8 @@ mod tests {
     fn routes_have_one_method_each() {
         assert_eq!(of("POST", "/payment"), Ok(Route::Payment));
         assert_eq!(of("GET", "/health"), Ok(Route::Health));
+        assert_eq!(of("GET", "/health/deep"), Ok(Route::DeepHealth));
+        assert_eq!(of_action("health"), Ok(Route::Health));
         let refused = of("GET", "/payment").unwrap_err();
         assert_eq!(
             (refused.code, refused.allow),

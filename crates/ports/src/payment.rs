@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::settle::Posting;
-use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId};
+use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId, Timestamp};
 use zeroize::Zeroizing;
 
 /// Any error of an adapter, as the source of a port's error.
@@ -76,6 +76,18 @@ pub trait SessionStore {
 
     /// Reads a session, consistently.
     fn get(&self, id: &SessionId) -> impl Future<Output = Result<Option<Session>, CallError>>;
+
+    /// Ids of sessions of one shard whose lease ended before `before`, the longest ended first, at most `limit`. They may
+    /// be settled meanwhile: the index lags behind the table.
+    fn stale(
+        &self,
+        shard: char,
+        before: Timestamp,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<SessionId>, CallError>>;
+
+    /// Writes `nonce` under an id that is no session's, reads it back, and leaves it to expire within hours.
+    fn round_trip(&self, id: &str, nonce: &str) -> impl Future<Output = Result<(), CallError>>;
 }
 
 /// The ledger of one color.
@@ -89,6 +101,22 @@ pub trait Ledger {
         color: Color,
         budget: Duration,
     ) -> impl Future<Output = Result<Posting, CallError>>;
+
+    /// Writes the tombstone of a claim, if `color` may write and no row has its keys, and says what stands: `Voided` if
+    /// it is a tombstone, written now or before.
+    fn void(
+        &self,
+        claim: &Claim,
+        color: Color,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Posting, CallError>>;
+
+    /// Whether a row of `color` could be written now. Writes nothing.
+    fn readiness(
+        &self,
+        color: Color,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Readiness, CallError>>;
 
     /// The row with that transaction id in a scope.
     fn find(
@@ -108,10 +136,27 @@ pub enum Found {
     Voided,
 }
 
+/// Whether a color could write to its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It could.
+    Writable,
+    /// The fence says no, or does not know the color.
+    Fenced,
+    /// The server takes no writes at all: a reader, or a writer that was demoted.
+    ReadOnly,
+}
+
 /// The bucket of log objects.
 pub trait TransactionLog {
     /// Writes an object if there is none under its key; one with the same bytes counts as written.
     fn put(&self, object: &LogObject) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Whether the bucket answers. Writes nothing.
+    fn reach(&self) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Writes `nonce` under a key that is no log object's, over what is there, and reads it back.
+    fn round_trip(&self, key: &str, nonce: &str) -> impl Future<Output = Result<(), CallError>>;
 }
 
 /// A secret's text. It cannot be printed, and is wiped when dropped.

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use cutover_domain::payment::record::LogObject;
+use cutover_domain::payment::session::State;
 use cutover_domain::payment::settle::Posting;
-use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId};
+use cutover_domain::payment::{Claim, Color, Receipt, Scope, Session, SessionId, Timestamp};
 
 use super::{
-    Applied, CallError, Found, Ledger, SecretText, Secrets, SessionStore, TransactionLog, Written,
+    Applied, CallError, Found, Ledger, Readiness, SecretText, Secrets, SessionStore,
+    TransactionLog, Written,
 };
 
 /// A failure to come.
@@ -102,6 +104,30 @@ impl SessionStore for FakeSessions {
             self.items.borrow().get(id.as_str()).cloned()
         })
     }
+
+    async fn stale(
+        &self,
+        shard: char,
+        before: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<SessionId>, CallError> {
+        self.faults.run("query leases", || {
+            let items = self.items.borrow();
+            let ids = items.values().filter_map(|session| match session.state {
+                State::Processing { lease_until } if lease_until < before => {
+                    Some(session.claim.session_id())
+                }
+                _ => None,
+            });
+            ids.filter(|id| id.short_hash().starts_with(shard))
+                .take(usize::from(limit))
+                .collect()
+        })
+    }
+
+    async fn round_trip(&self, _: &str, _: &str) -> Result<(), CallError> {
+        self.faults.run("write and read a session", || ())
+    }
 }
 
 /// A ledger in memory.
@@ -113,35 +139,62 @@ pub struct FakeLedger {
     pub fenced: RefCell<BTreeSet<Color>>,
     /// Rows by session id.
     pub rows: RefCell<BTreeMap<String, (Claim, Receipt)>>,
+    /// Claims that were given up, by session id.
+    pub tombstones: RefCell<BTreeMap<String, Claim>>,
+    /// Whether the server takes no writes.
+    pub read_only: Cell<bool>,
 }
 
 impl FakeLedger {
-    fn insert(&self, claim: &Claim, color: Color) -> Posting {
+    /// What stands under the claim's keys, or keeps `color` from writing.
+    fn standing(&self, claim: &Claim, color: Color) -> Option<Posting> {
         let id = claim.session_id().as_str().to_owned();
-        let mut rows = self.rows.borrow_mut();
+        let (rows, tombstones) = (self.rows.borrow(), self.tombstones.borrow());
         if let Some((standing, receipt)) = rows.get(&id) {
-            return if standing.fingerprint == claim.fingerprint {
+            return Some(if standing.fingerprint == claim.fingerprint {
                 Posting::Recorded(receipt.clone())
             } else {
                 Posting::KeyReused {
                     receipt: receipt.clone(),
                     fingerprint: standing.fingerprint,
                 }
-            };
+            });
+        }
+        if tombstones.contains_key(&id) {
+            return Some(Posting::Voided);
         }
         if self.fenced.borrow().contains(&color) {
-            return Posting::Fenced;
+            return Some(Posting::Fenced);
         }
-        let taken = rows.values().any(|(other, _)| {
+        let mut claims = rows
+            .values()
+            .map(|(claim, _)| claim)
+            .chain(tombstones.values());
+        let taken = claims.any(|other| {
             other.scope == claim.scope
                 && other.payment.transaction_id == claim.payment.transaction_id
         });
-        if taken {
-            return Posting::TransactionExists;
+        taken.then_some(Posting::TransactionExists)
+    }
+
+    fn insert(&self, claim: &Claim, color: Color) -> Posting {
+        if let Some(standing) = self.standing(claim, color) {
+            return standing;
         }
+        let id = claim.session_id().as_str().to_owned();
         let receipt = Receipt::of(claim, color);
-        rows.insert(id, (claim.clone(), receipt.clone()));
+        let row = (claim.clone(), receipt.clone());
+        self.rows.borrow_mut().insert(id, row);
         Posting::Recorded(receipt)
+    }
+
+    fn bury(&self, claim: &Claim, color: Color) -> Posting {
+        if let Some(standing) = self.standing(claim, color) {
+            return standing;
+        }
+        let id = claim.session_id().as_str().to_owned();
+        self.tombstones.borrow_mut().insert(id, claim.clone());
+        Posting::Voided
     }
 }
 
@@ -149,6 +202,23 @@ impl Ledger for FakeLedger {
     async fn post(&self, claim: &Claim, color: Color, _: Duration) -> Result<Posting, CallError> {
         self.faults
             .run("insert payment", || self.insert(claim, color))
+    }
+
+    async fn void(&self, claim: &Claim, color: Color, _: Duration) -> Result<Posting, CallError> {
+        self.faults
+            .run("insert tombstone", || self.bury(claim, color))
+    }
+
+    async fn readiness(&self, color: Color, _: Duration) -> Result<Readiness, CallError> {
+        self.faults.run("read fence", || {
+            if self.read_only.get() {
+                Readiness::ReadOnly
+            } else if self.fenced.borrow().contains(&color) {
+                Readiness::Fenced
+            } else {
+                Readiness::Writable
+            }
+        })
     }
 
     async fn find(
@@ -194,6 +264,14 @@ impl TransactionLog for FakeLog {
                 source: "other bytes are there".into(),
             })
         }
+    }
+
+    async fn reach(&self) -> Result<(), CallError> {
+        self.faults.run("list log objects", || ())
+    }
+
+    async fn round_trip(&self, _: &str, _: &str) -> Result<(), CallError> {
+        self.faults.run("write and read a log object", || ())
     }
 }
 

@@ -4,6 +4,7 @@
 //! - identity: [`scope`] (whose payment, under which key), [`hash`] (keyed hashes, the fingerprint)
 //! - exactly once: [`session`] (the claim on a payment, and what an attempt may do with it)
 //! - after the ledger has spoken: [`settle`]
+//! - when an attempt died: [`sweep`]
 //! - results: [`record`] (log object), [`receipt`] (success body), [`problem`] (error body)
 //!
 //! Card numbers and security codes exist in [`request::Request`] only, which wipes them when it is dropped.
@@ -29,6 +30,7 @@ mod request_reader;
 pub mod scope;
 pub mod session;
 pub mod settle;
+pub mod sweep;
 pub mod text;
 pub mod timestamp;
 

@@ -141,6 +141,12 @@ impl SessionId {
         Self(format!("{}#{}", scope.0, key.0))
     }
 
+    /// An id as it was stored.
+    #[must_use]
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text that is stored.
     #[must_use]
     pub fn as_str(&self) -> &str {

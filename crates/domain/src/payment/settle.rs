@@ -120,7 +120,7 @@ pub fn key_reused() -> Problem {
 pub fn voided() -> Problem {
     Problem::new(
         Code::PaymentVoided,
-        "This payment was given up and can never complete. Pay again under a new key.",
+        "This payment was given up and can never complete. Pay again under a new key and transactionId.",
     )
 }
 
