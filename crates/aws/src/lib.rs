@@ -10,6 +10,8 @@ pub mod secrets;
 mod session_item;
 #[cfg(feature = "dynamodb")]
 pub mod session_store;
+#[cfg(feature = "dynamodb")]
+mod session_write;
 #[cfg(feature = "s3")]
 pub mod transaction_log;
 

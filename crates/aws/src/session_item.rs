@@ -15,6 +15,7 @@
 //! | `metadata` | M | where there is any |
 //! | `createdAt`, `updatedAt` | S | RFC 3339 with milliseconds |
 //! | `responseStatus`, `responseBody` | N, S | with `completed`: the answer |
+//! | `transactionKey` | S | on the item named after a transaction id: the key that has it, where that is another one |
 //! | `expiresAt` | N | seconds since the epoch, for the table's time to live |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

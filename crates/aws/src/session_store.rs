@@ -5,15 +5,13 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use cutover_domain::payment::session::State;
 use cutover_domain::payment::{Session, SessionId, Timestamp};
 use cutover_ports::payment::{Applied, CallError, SessionStore, Written};
 
 use crate::call;
-use crate::session_item::{self, Item, KEY, OF_STATE};
+use crate::session_item::{self, Item, KEY};
+use crate::session_write::{self, Guard, Sent, SessionWrite, TRANSACTION_KEY};
 
 /// Attempts at one call. They are made here and not by the SDK, so that an effect that any of them may have had is known.
 const ATTEMPTS_MAX: u32 = 3;
@@ -46,135 +44,149 @@ impl DynamoSessions {
     }
 
     async fn create_once(&self, session: &Session) -> Result<Written, CallError> {
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(session_item::to_item(session)))
-            .condition_expression("attribute_not_exists(#key)")
-            .expression_attribute_names("#key", KEY)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Written::Done),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                    refused_by("put session", refused.item())
-                }
-                _ => Err(call::error("put session", &error)),
-            },
+        let write = SessionWrite::create(session);
+        let guard = session.guard_id().map(|id| Guard::claim(&id, session));
+        self.claim("put session", session, None, write, guard).await
+    }
+
+    async fn replace_once(&self, session: &Session, read: &Session) -> Result<Written, CallError> {
+        const OPERATION: &str = "update session";
+        let write = SessionWrite::replace(session, read);
+        if read.state == State::Released {
+            let guard = session.guard_id().map(|id| Guard::claim(&id, session));
+            return self
+                .claim(OPERATION, session, Some(read), write, guard)
+                .await;
         }
+        let gives_up = session.state == State::Released || session.guard_id() != read.guard_id();
+        let guard = read.guard_id().filter(|_| gives_up);
+        self.give_up(OPERATION, write, guard, read).await
     }
 
     async fn give_back_once(&self, session: &Session) -> Result<Written, CallError> {
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(session_item::to_item(session)))
-            .condition_expression("attribute_not_exists(#key) OR #owner = :owner")
-            .expression_attribute_names("#key", KEY)
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", session_item::text(&session.owner))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
+        let write = SessionWrite::give_back(session);
+        self.give_up("give back session", write, session.guard_id(), session)
+            .await
+    }
+
+    /// A write that claims the transaction id of `session`.
+    async fn claim(
+        &self,
+        operation: &'static str,
+        session: &Session,
+        read: Option<&Session>,
+        write: SessionWrite,
+        guard: Option<Guard>,
+    ) -> Result<Written, CallError> {
+        let own_guard = guard.is_none();
+        match self.send(operation, write, guard).await? {
+            Sent::Done => Ok(Written::Done),
+            Sent::GuardRefused => Ok(Written::TransactionTaken),
+            Sent::Refused(item) => {
+                let item = self.standing(operation, session, item).await?;
+                let standing = item
+                    .as_ref()
+                    .map_or(Ok(None), |item| parsed(operation, item))?;
+                let unchanged = match (&standing, read) {
+                    (None, None) => true,
+                    (Some(standing), Some(read)) => {
+                        standing.owner == read.owner && standing.state == read.state
+                    }
+                    _ => false,
+                };
+                let taken = item.is_some_and(|item| item.contains_key(TRANSACTION_KEY));
+                Ok(if own_guard && unchanged && taken {
+                    Written::TransactionTaken
+                } else {
+                    Written::Refused(standing.map(Box::new))
+                })
+            }
+        }
+    }
+
+    /// A write that claims nothing, and may take the guard of `owner` away.
+    async fn give_up(
+        &self,
+        operation: &'static str,
+        write: SessionWrite,
+        guard: Option<SessionId>,
+        owner: &Session,
+    ) -> Result<Written, CallError> {
+        let guard = guard.map(|id| Guard::give_up(&id, owner));
+        let mut sent = self.send(operation, write.clone(), guard).await?;
+        if matches!(sent, Sent::GuardRefused) {
+            // There is none of its own to take away.
+            sent = self.send(operation, write, None).await?;
+        }
         match sent {
-            Ok(_) => Ok(Written::Done),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                    refused_by("give back session", refused.item())
-                }
-                _ => Err(call::error("give back session", &error)),
-            },
+            Sent::Done => Ok(Written::Done),
+            Sent::GuardRefused => Ok(Written::Refused(None)),
+            Sent::Refused(item) => {
+                let item = self.standing(operation, owner, item).await?;
+                let standing = item
+                    .as_ref()
+                    .map_or(Ok(None), |item| parsed(operation, item))?;
+                Ok(Written::Refused(standing.map(Box::new)))
+            }
         }
     }
 
-    /// An update and not a put: attributes that another version of this function knows survive.
-    async fn replace_once(&self, session: &Session, read: &Session) -> Result<Written, CallError> {
-        let mut item = session_item::to_item(session);
-        let key = item
-            .remove(KEY)
-            .unwrap_or_else(|| session_item::text(session.claim.session_id().as_str()));
-        let mut sent = self
-            .client
-            .update_item()
+    /// The item that refused a write: read, where the refusal did not bring it.
+    async fn standing(
+        &self,
+        operation: &'static str,
+        session: &Session,
+        item: Option<Item>,
+    ) -> Result<Option<Item>, CallError> {
+        if item.as_ref().is_some_and(|item| !item.is_empty()) {
+            return Ok(item);
+        }
+        self.read(operation, &session.claim.session_id()).await
+    }
+
+    async fn read(
+        &self,
+        operation: &'static str,
+        id: &SessionId,
+    ) -> Result<Option<Item>, CallError> {
+        self.client
+            .get_item()
             .table_name(&self.table)
-            .key(KEY, key)
-            .update_expression(update_expression(&item))
-            .condition_expression(condition(read))
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":readOwner", session_item::text(&read.owner))
-            .expression_attribute_values(
-                ":readStatus",
-                session_item::text(session_item::status(&read.state)),
-            )
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let State::Processing { lease_until } = read.state {
-            sent = sent
-                .expression_attribute_values(":readLease", session_item::number(lease_until.ms()));
-        }
-        for name in OF_STATE {
-            sent = sent.expression_attribute_names(format!("#{name}"), name);
-        }
-        for (name, value) in item {
-            sent = sent
-                .expression_attribute_names(format!("#{name}"), &name)
-                .expression_attribute_values(format!(":{name}"), value);
-        }
-        match sent.send().await {
-            Ok(_) => Ok(Written::Done),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    refused_by("update session", refused.item())
-                }
-                _ => Err(call::error("update session", &error)),
-            },
+            .key(KEY, session_item::text(id.as_str()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map(|answer| answer.item)
+            .map_err(|error| call::error(operation, &error))
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        write: SessionWrite,
+        guard: Option<Guard>,
+    ) -> Result<Sent, CallError> {
+        match guard {
+            None => write.send(&self.client, &self.table, operation).await,
+            Some(guard) => {
+                let both = session_write::both(write, guard, &self.table, operation)?;
+                session_write::transact(&self.client, both, operation).await
+            }
         }
     }
 }
 
-/// Sets every attribute that `item` has, and removes those of a state that it is not in.
-fn update_expression(item: &Item) -> String {
-    let set: Vec<String> = item
-        .keys()
-        .map(|name| format!("#{name} = :{name}"))
-        .collect();
-    let remove: Vec<String> = OF_STATE
-        .iter()
-        .filter(|name| !item.contains_key(**name))
-        .map(|name| format!("#{name}"))
-        .collect();
-    let mut expression = format!("SET {}", set.join(", "));
-    if !remove.is_empty() {
-        expression.push_str(" REMOVE ");
-        expression.push_str(&remove.join(", "));
+/// The session that an item holds: one with a guard alone holds none.
+fn parsed(operation: &'static str, item: &Item) -> Result<Option<Session>, CallError> {
+    if !item.contains_key("status") {
+        return Ok(None);
     }
-    expression
-}
-
-/// The item is still the one that was read.
-fn condition(read: &Session) -> &'static str {
-    match read.state {
-        State::Processing { .. } => {
-            "#owner = :readOwner AND #status = :readStatus AND #leaseUntil = :readLease"
-        }
-        _ => "#owner = :readOwner AND #status = :readStatus",
-    }
-}
-
-fn refused_by(operation: &'static str, standing: Option<&Item>) -> Result<Written, CallError> {
-    let standing = standing
-        .map(session_item::from_item)
-        .transpose()
-        .map_err(|error| CallError {
-            operation,
-            applied: Applied::No,
-            source: error.into(),
-        })?;
-    Ok(Written::Refused(standing.map(Box::new)))
+    let session = session_item::from_item(item).map_err(|error| CallError {
+        operation,
+        applied: Applied::No,
+        source: error.into(),
+    })?;
+    Ok(Some(session))
 }
 
 /// Tries until there is an answer. A write that is refused by its own earlier attempt was done.
@@ -223,24 +235,10 @@ impl SessionStore for DynamoSessions {
     }
 
     async fn get(&self, id: &SessionId) -> Result<Option<Session>, CallError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(KEY, session_item::text(id.as_str()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| call::error("get session", &error))?;
-        answer
-            .item()
-            .map(session_item::from_item)
-            .transpose()
-            .map_err(|error| CallError {
-                operation: "get session",
-                applied: Applied::No,
-                source: error.into(),
-            })
+        const OPERATION: &str = "get session";
+        let item = self.read(OPERATION, id).await?;
+        item.as_ref()
+            .map_or(Ok(None), |item| parsed(OPERATION, item))
     }
 
     /// One page: it holds 1 MB of keys, far more than any limit.

@@ -148,6 +148,7 @@ where
         let mut standing = match bounded(left, "put session", self.sessions.create(&mine)).await {
             Ok(Written::Done) => return Ok(Claimed::held(mine, Footing::Fresh)),
             Ok(Written::Refused(standing)) => standing,
+            Ok(Written::TransactionTaken) => return Err(settle::transaction_exists().into()),
             Err(error) => return Err(self.unclaimed(&mine, error, deadline).await),
         };
         for _ in 0..ROUNDS_MAX {
@@ -169,6 +170,7 @@ where
             standing = match bounded(left, "update session", taking).await {
                 Ok(Written::Done) => return Ok(Claimed::held(session, footing)),
                 Ok(Written::Refused(standing)) => standing,
+                Ok(Written::TransactionTaken) => return Err(settle::transaction_exists().into()),
                 Err(error) => {
                     let problem = store_problem().effect(Effect::Unknown);
                     return Err(Failure::caused(problem, error));
@@ -270,7 +272,7 @@ where
             {
                 response_of(&standing, true)
             }
-            Ok(Written::Refused(_)) => Err(unconfirmed().into()),
+            Ok(Written::Refused(_) | Written::TransactionTaken) => Err(unconfirmed().into()),
             Err(error) => Err(Failure::caused(unconfirmed(), error)),
         }
     }

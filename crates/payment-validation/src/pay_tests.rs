@@ -109,6 +109,52 @@ async fn a_transaction_id_under_another_key_is_refused_each_time() {
 }
 
 #[tokio::test]
+async fn a_transaction_id_is_refused_by_the_claim_whatever_ledger_the_other_key_went_to() {
+    for (first, second) in [(None, Some("k")), (Some("k"), None), (Some("k"), Some("l"))] {
+        let mut world = world();
+        pay_as(&world, order("t-1", first, 100), "first")
+            .await
+            .unwrap();
+        // The other color, whose ledger has not yet got the row.
+        world.color = Color::Green;
+        world.ledger = FakeLedger::default();
+        for owner in ["second", "third"] {
+            let other = pay_as(&world, order("t-1", second, 100), owner).await;
+            assert_eq!(other, Err((Code::TransactionExists, Effect::None)));
+        }
+        assert!(
+            world.ledger.rows.borrow().is_empty(),
+            "it was not even asked"
+        );
+        assert_eq!(world.log.objects.borrow().len(), 1, "nothing to be marked");
+        assert_eq!(
+            world.sessions.items.borrow().len(),
+            1,
+            "no claim was left behind"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_id_that_was_given_back_is_free_for_another_key() {
+    for (first, second) in [(None, Some("k")), (Some("k"), None), (Some("k"), Some("l"))] {
+        let world = world();
+        world.ledger.faults.plan([Some(Fault::Refused)]);
+        let told = pay_as(&world, order("t-1", first, 100), "first").await;
+        assert_eq!(told, Err((Code::LedgerUnavailable, Effect::None)));
+        assert!(
+            !pay_as(&world, order("t-1", second, 100), "second")
+                .await
+                .unwrap()
+                .replayed
+        );
+        let late = pay_as(&world, order("t-1", first, 100), "third").await;
+        assert_eq!(late, Err((Code::TransactionExists, Effect::None)));
+        assert_eq!(world.ledger.rows.borrow().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_running_attempt_is_waited_for() {
     let world = world();
     world.ledger.faults.plan([Some(Fault::LostBefore)]);

@@ -56,14 +56,17 @@ pub enum Written {
     Done,
     /// The condition did not hold. The session that stands instead, if there is one.
     Refused(Option<Box<Session>>),
+    /// It would have claimed a transaction id that another key has.
+    TransactionTaken,
 }
 
 /// The table of sessions, shared by both colors.
 pub trait SessionStore {
-    /// Creates a session if there is none with its id.
+    /// Creates a session if there is none with its id, and no other that has its transaction id.
     fn create(&self, session: &Session) -> impl Future<Output = Result<Written, CallError>>;
 
-    /// Writes `session` over `read`, if that still stands: same owner, same state.
+    /// Writes `session` over `read`, if that still stands: same owner, same state. What was given back claims its
+    /// transaction id again.
     fn replace(
         &self,
         session: &Session,

@@ -63,6 +63,16 @@ pub struct FakeSessions {
 }
 
 impl FakeSessions {
+    /// Whether another key of the scope has the transaction id.
+    fn taken(&self, session: &Session) -> bool {
+        self.items.borrow().values().any(|other| {
+            other.claim.scope == session.claim.scope
+                && other.claim.key != session.claim.key
+                && other.claim.payment.transaction_id == session.claim.payment.transaction_id
+                && other.state != State::Released
+        })
+    }
+
     fn put_if(&self, session: &Session, condition: impl Fn(Option<&Session>) -> bool) -> Written {
         let id = session.claim.session_id();
         let mut items = self.items.borrow_mut();
@@ -79,12 +89,19 @@ impl FakeSessions {
 impl SessionStore for FakeSessions {
     async fn create(&self, session: &Session) -> Result<Written, CallError> {
         self.faults.run("put session", || {
+            let id = session.claim.session_id();
+            if !self.items.borrow().contains_key(id.as_str()) && self.taken(session) {
+                return Written::TransactionTaken;
+            }
             self.put_if(session, |standing| standing.is_none())
         })
     }
 
     async fn replace(&self, session: &Session, read: &Session) -> Result<Written, CallError> {
         self.faults.run("update session", || {
+            if read.state == State::Released && self.taken(session) {
+                return Written::TransactionTaken;
+            }
             self.put_if(session, |standing| {
                 standing.is_some_and(|s| s.owner == read.owner && s.state == read.state)
             })

@@ -2,6 +2,23 @@
 //!
 //! A session is the item that all attempts of all colors share. The first attempt creates it; it alone then owns the
 //! payment until its lease ends. Whoever comes next reads the item and [`decide`]s.
+//!
+//! # A transaction id is unique in its scope
+//!
+//! Two keys with one transaction id could reach two colors at once. Each ledger would take its own row, and the rows would
+//! collide in replication. The table that both colors share has to refuse the second key, with the claim itself and at no
+//! further hop. What names the owner of a transaction id `T` is the item `<scope>#T`, which is one of:
+//!
+//! - the session with the key `T` and the transaction `T`, as it is for everyone who sends no key of their own. It is its
+//!   own guard, and its claim one conditional write of one item, as cheap as without any of this;
+//! - the attribute `transactionKey` on that item, put there by the claim of the session with another key `K`, in one
+//!   transaction of two writes. The item may be the session of an unrelated payment with the key `T` as well, or else no
+//!   session at all.
+//!
+//! A claim is refused if `T` has another owner, unless that owner gave its claim back. Giving back takes the attribute
+//! away, and whoever takes a claim up again that was given back puts it there again, in the same transaction each time.
+//! A guard for every payment would be simpler, and would make each claim cost four times as much. Guards expire with their
+//! sessions: afterwards, and if a color is reached that does not know of them, the ledger's unique index still holds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -152,6 +169,17 @@ impl Session {
             },
             expires_at: attempt.now.plus(KEPT_FOR),
         }
+    }
+
+    /// The item that says whose its transaction id is, if it is not the session itself.
+    #[must_use]
+    pub fn guard_id(&self) -> Option<SessionId> {
+        let transaction_id = &self.claim.payment.transaction_id;
+        if self.claim.key.as_str() == transaction_id {
+            return None;
+        }
+        let key = IdempotencyKey::from_stored(transaction_id.clone());
+        Some(SessionId::new(&self.claim.scope, &key))
     }
 
     fn take_over(&self, attempt: &Attempt, footing: Footing) -> Decision {

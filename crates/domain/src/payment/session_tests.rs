@@ -166,3 +166,13 @@ fn a_superseded_session_belongs_to_the_request_that_the_ledger_knows() {
     ));
     assert_eq!(decide(&session, &hash(1), &late), Decision::Mismatch);
 }
+
+#[test]
+fn a_session_is_its_own_guard_unless_it_has_a_key_of_its_own() {
+    let mut session = first();
+    let guard = session.guard_id().unwrap();
+    assert_eq!(guard.as_str(), "m:shop#t-1");
+    session.claim.key = IdempotencyKey::from_stored("t-1".to_owned());
+    assert_eq!(session.guard_id(), None);
+    assert_eq!(session.claim.session_id(), guard);
+}

@@ -71,8 +71,7 @@ pub fn settle(
             not_written(session, sure, Problem::new(Code::ColorFenced, detail), now)
         }
         Posting::TransactionExists => {
-            let detail = "This transactionId was used with another idempotency key.";
-            not_written(session, sure, Problem::new(Code::TransactionExists, detail), now)
+            not_written(session, sure, transaction_exists(), now)
         }
         Posting::KeyReused { receipt, fingerprint } => Settlement::Close(
             Box::new(session.superseded(&receipt, fingerprint, now)),
@@ -113,6 +112,13 @@ pub fn key_reused() -> Problem {
         Code::IdempotencyKeyReused,
         "This idempotency key was used with another request. Send that request, or use a new key.",
     )
+}
+
+/// The transaction id belongs to another key.
+#[must_use]
+pub fn transaction_exists() -> Problem {
+    let detail = "This transactionId was used with another idempotency key.";
+    Problem::new(Code::TransactionExists, detail)
 }
 
 /// The payment was given up for good.
