@@ -88,15 +88,15 @@ async fn exchange<R: AsyncRead + Unpin>(
     wire: &Wire,
 ) -> io::Result<Option<Vec<u8>>> {
     let began = Instant::now();
-    let answered = |verdict, response| match verdict {
+    let answered = |verdict, point, response| match verdict {
         Verdict::Pass => Some(response),
-        Verdict::Error => Some(failure(call)),
+        Verdict::Error => Some(failure(call, point)),
         Verdict::Close => None,
     };
     let verdict = wire.meet(call, Point::Before).await;
     if verdict != Verdict::Pass {
         wire.note(call, began, false);
-        return Ok(answered(verdict, Vec::new()));
+        return Ok(answered(verdict, Point::Before, Vec::new()));
     }
     to_server.write_all(&request.raw).await?;
     let Some(response) = responses.next().await? else {
@@ -105,7 +105,7 @@ async fn exchange<R: AsyncRead + Unpin>(
     // Noted before the answer can be held: what was done was done, even if its process is dead by then.
     wire.note(call, began, response.head.starts_with("HTTP/1.1 2"));
     let verdict = wire.meet(call, Point::After).await;
-    Ok(answered(verdict, response.raw))
+    Ok(answered(verdict, Point::After, response.raw))
 }
 
 fn recognise(request: &Message) -> Call {
@@ -128,15 +128,20 @@ fn recognise(request: &Message) -> Call {
     }
 }
 
-/// An error that leaves open whether the call was done, as each service tells it.
-fn failure(call: Call) -> Vec<u8> {
-    let (status, kind, body) = match call {
-        Call::Object => (
+/// An error as each service tells it: a call that was not passed on was refused; of one that was, it is left open.
+fn failure(call: Call, point: Point) -> Vec<u8> {
+    let (status, kind, body) = match (call, point) {
+        (Call::Object, _) => (
             "503 Slow Down",
             "application/xml",
             "<Error><Code>SlowDown</Code><Message>injected</Message></Error>".to_owned(),
         ),
-        _ => (
+        (_, Point::Before) => (
+            "400 Bad Request",
+            "application/x-amz-json-1.0",
+            r#"{"__type":"ThrottlingException","message":"injected"}"#.to_owned(),
+        ),
+        (_, Point::After) => (
             "500 Internal Server Error",
             "application/x-amz-json-1.0",
             r#"{"__type":"InternalServerError","message":"injected"}"#.to_owned(),

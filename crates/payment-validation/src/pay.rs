@@ -99,7 +99,7 @@ where
         hops: &mut Hops,
     ) -> Result<Paid, Failure> {
         if deadline.remaining() < TIME_TO_BEGIN {
-            return Err(Problem::new(Code::OutOfTime, "Nothing was begun. Try again.").into());
+            return Err(unread(Code::OutOfTime).into());
         }
         let claim = self.claim_of(order, deadline).await?;
         let attempt = Attempt {
@@ -121,10 +121,7 @@ where
     async fn claim_of(&self, order: Order, deadline: Deadline) -> Result<Claim, Failure> {
         let key = bounded(deadline.remaining(), "get hash key", self.hash_keys.get())
             .await
-            .map_err(|error| {
-                let detail = "Nothing was begun. Try again.";
-                Failure::caused(Problem::new(Code::SecretUnavailable, detail), error)
-            })?;
+            .map_err(|error| Failure::caused(unread(Code::SecretUnavailable), error))?;
         let (payment, fingerprint) = order.request.seal(&key);
         Ok(Claim {
             scope: order.scope,
@@ -180,10 +177,10 @@ where
         Err(in_flight(1).into())
     }
 
-    /// The claim was not confirmed. Only if the session is now certainly free did this attempt have no effect.
+    /// The claim was not confirmed. Only if the session is now certainly free was there no effect: that this attempt wrote
+    /// nothing says nothing of those before it.
     async fn unclaimed(&self, mine: &Session, error: CallError, deadline: Deadline) -> Failure {
-        let no_effect = error.applied == Applied::No || self.give_back(mine, deadline).await;
-        let effect = if no_effect {
+        let effect = if self.give_back(mine, deadline).await {
             Effect::None
         } else {
             Effect::Unknown
@@ -305,6 +302,12 @@ fn in_flight(retry_after_seconds: u64) -> Problem {
     let mut problem = Problem::new(Code::PaymentInProgress, detail).effect(Effect::Unknown);
     problem.retry_after_seconds = Some(retry_after_seconds);
     problem
+}
+
+/// Nothing was begun, but an earlier attempt with the same key may have paid: the session was not read.
+fn unread(code: Code) -> Problem {
+    let detail = "Nothing was begun this time. Send the same request again.";
+    Problem::new(code, detail).effect(Effect::Unknown)
 }
 
 fn store_problem() -> Problem {

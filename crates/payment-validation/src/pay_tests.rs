@@ -243,12 +243,14 @@ async fn a_claim_that_was_not_confirmed_is_taken_back() {
 
 #[tokio::test]
 async fn a_claim_that_was_not_confirmed_never_touches_another_s() {
-    let world = world();
-    pay(&world).await.unwrap();
-    world.sessions.faults.plan([Some(Fault::LostBefore)]);
-    let told = retry(&world).await;
-    assert_eq!(told, Err((Code::SessionStoreUnavailable, Effect::Unknown)));
-    assert_paid_once(&world);
+    for fault in [Fault::LostBefore, Fault::Refused] {
+        let world = world();
+        pay(&world).await.unwrap();
+        world.sessions.faults.plan([Some(fault)]);
+        let told = retry(&world).await;
+        assert_eq!(told, Err((Code::SessionStoreUnavailable, Effect::Unknown)));
+        assert_paid_once(&world);
+    }
 }
 
 #[tokio::test]
@@ -352,7 +354,7 @@ async fn without_time_nothing_is_begun() {
         )
         .await;
     let told = paid.map_err(|failure| (failure.problem.code, failure.problem.effect));
-    assert_eq!(told, Err((Code::OutOfTime, Effect::None)));
+    assert_eq!(told, Err((Code::OutOfTime, Effect::Unknown)));
     assert!(world.sessions.items.borrow().is_empty());
 }
 
@@ -366,7 +368,7 @@ async fn a_secret_that_cannot_be_read_is_told_and_asked_for_again() {
         .plan([Some(Fault::Refused)]);
     assert_eq!(
         pay(&world).await,
-        Err((Code::SecretUnavailable, Effect::None))
+        Err((Code::SecretUnavailable, Effect::Unknown))
     );
     pay(&world).await.unwrap();
     retry(&world).await.unwrap();
