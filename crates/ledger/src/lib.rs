@@ -10,8 +10,8 @@
 //!
 //! # What is logged
 //!
-//! Nothing by this crate, and its errors hold codes only. Both drivers can write statements with their values to the `log`
-//! crate at level `debug`, for whoever installs a logger there: no function may.
+//! Nothing by this crate, and of what a server says its errors hold the code only. `tokio-postgres` writes statements with
+//! their values to the `log` crate at level `debug`, for whoever installs a logger there: no function may.
 //!
 //! # Certificates
 //!

@@ -207,10 +207,9 @@ fn template(programs: &Path) -> PathBuf {
         .arg("--version")
         .output()
         .expect("postgres runs");
-    let version: String = String::from_utf8_lossy(&version.stdout)
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    // `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`
+    let version = String::from_utf8_lossy(&version.stdout);
+    let version = version.split_whitespace().nth(2).expect("its version");
     let name = format!("cutover-testkit-postgres-{version}-{}", our_uid());
     let template = std::env::temp_dir().join(name);
     if template.is_dir() {

@@ -199,11 +199,10 @@ async fn a_lock_that_is_not_given_is_given_up_by_the_server(kind: Kind) {
     let ledger = world.ledger();
     let warm = claim("warm", "t-warm");
     post(&ledger, &warm, Color::Blue).await.unwrap();
-    let wait = world.either("SELECT SLEEP(5)", "SELECT pg_sleep(5)");
+    let wait = world.either("SELECT SLEEP(4.8)", "SELECT pg_sleep(4.8)");
     let change = "UPDATE cutover_epoch SET epoch = 1 WHERE color = 'blue'";
-    let (holder, hold) = (world.clone(), format!("BEGIN; {change}; {wait}; COMMIT"));
-    let hold = tokio::task::spawn_blocking(move || holder.sql(&hold));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let hold = format!("BEGIN; {change}; {wait}; COMMIT");
+    let hold = world.hold_fence(hold).await;
 
     // Two attempts end after 2 s each, the third gets the lock. Had the server waited on, the first would have ended
     // after 4 s by our own limit, and its connection with it.

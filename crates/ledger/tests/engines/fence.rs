@@ -9,7 +9,7 @@ use cutover_domain::payment::settle::Posting;
 use tokio::task::{LocalSet, spawn_blocking};
 use tokio::time::sleep;
 
-use crate::world::{Kind, World, claim, post, recorded};
+use crate::world::{Kind, World, claim, post, recorded, until};
 
 on_both_engines!(
     a_color_that_may_not_write_writes_nothing,
@@ -79,21 +79,16 @@ async fn a_payment_waits_for_a_change_that_is_under_way(kind: Kind) {
     let warm = claim("warm", "t-warm");
     post(&ledger, &warm, Color::Blue).await.unwrap();
     let wait = world.either("SELECT SLEEP(0.8)", "SELECT pg_sleep(0.8)");
-    for (end, answer) in [
-        ("ROLLBACK", recorded(&claim("k-0", "ROLLBACK"), Color::Blue)),
-        ("COMMIT", Ok(Posting::Fenced)),
+    let (kept, changed) = (claim("k-0", "t-0"), claim("k-1", "t-1"));
+    for (end, claim, answer) in [
+        ("ROLLBACK", &kept, recorded(&kept, Color::Blue)),
+        ("COMMIT", &changed, Ok(Posting::Fenced)),
     ] {
-        let changing = world.clone();
         let change = format!("BEGIN; {RETIRE}; {wait}; {end}");
-        let change = spawn_blocking(move || changing.sql(&change));
-        sleep(Duration::from_millis(400)).await;
+        let change = world.hold_fence(change).await;
         let begun = Instant::now();
-        let mut claim = claim("k-0", end);
-        if end == "COMMIT" {
-            claim = crate::world::claim("k-1", end);
-        }
-        assert_eq!(post(&ledger, &claim, Color::Blue).await, answer);
-        assert!(begun.elapsed() > Duration::from_millis(100), "it waited");
+        assert_eq!(post(&ledger, claim, Color::Blue).await, answer);
+        assert!(begun.elapsed() > Duration::from_millis(50), "it waited");
         change.await.unwrap();
     }
     assert_eq!(ledger.connections_opened(), 1);
@@ -141,13 +136,14 @@ async fn no_write_of_a_retired_color_lands_after_the_flip(kind: Kind) {
     let flips = async {
         let mut rows = 0_u32;
         for round in 0..ROUNDS {
-            sleep(Duration::from_millis(150)).await;
+            let blue = seen.blue.get();
+            until(|| seen.blue.get() > blue + 20).await;
             let refused = seen.refused.get();
             // Counted by the session that made the change, right after the commit.
             let at_flip = ask(format!("{}; {COUNT}", flip(&world, RETIRE))).await;
-            sleep(Duration::from_millis(150)).await;
+            until(|| seen.refused.get() > refused + 50).await;
+            sleep(Duration::from_millis(100)).await;
             assert_eq!(ask(COUNT.to_owned()).await, at_flip, "round {round}");
-            assert!(seen.refused.get() > refused + 20, "attempts were refused");
             let at_flip = at_flip.parse().unwrap();
             assert!(at_flip > rows, "blue wrote before");
             rows = at_flip;

@@ -18,6 +18,8 @@ use cutover_ledger::{LedgerConfig, SqlLedger};
 use cutover_ports::payment::fakes::FakeSecrets;
 use cutover_ports::payment::{Applied, CallError, Ledger as _};
 use cutover_testkit::{Certificate, MariaDb, Postgres};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::sleep;
 
 const MYSQL_SCHEMA: [&str; 2] = [
     include_str!("../../../../infra/schema/mysql/001-payments.sql"),
@@ -137,6 +139,16 @@ impl World {
         }
     }
 
+    /// Runs `statements` in a thread of their own, and answers once they have locked blue's row of the fence.
+    pub(crate) async fn hold_fence(&self, statements: String) -> JoinHandle<String> {
+        const FREE: &str =
+            "SELECT color FROM cutover_epoch WHERE color = 'blue' FOR UPDATE SKIP LOCKED";
+        let world = self.clone();
+        let holding = spawn_blocking(move || world.sql(&statements));
+        until(|| self.sql(FREE).is_empty()).await;
+        holding
+    }
+
     pub(crate) fn count(&self) -> u32 {
         let count = self.sql("SELECT COUNT(*) FROM payments");
         count.parse().unwrap()
@@ -203,6 +215,17 @@ pub(crate) fn ledger_of(secret: String, ca_bundle: Option<PathBuf>) -> SqlLedger
         ca_bundle,
     };
     SqlLedger::new(secrets, config)
+}
+
+/// Waits until something is so, but not for ever.
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    for _waited in 0..2_000 {
+        if holds() {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not so within 20 s");
 }
 
 pub(crate) fn hash(seed: u8) -> KeyedHash {
