@@ -33,11 +33,14 @@ $(VENV)/.ready: local-cloud/requirements.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r local-cloud/requirements.txt
 	@touch $@
 
-run/.system-ready:
+# The stamp is younger than this file, or we look again.
+run/.system-ready: Makefile
 	@mkdir -p run
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.95 or newer (https://rustup.rs)' >&2; exit 1; }
 	@missing=''; \
 	[ -x /usr/sbin/mariadbd ] && command -v mariadb-install-db >/dev/null || missing="$$missing mariadb-server"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v cc >/dev/null || missing="$$missing build-essential"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing$$missing"; \

@@ -9,8 +9,8 @@ use cutover_domain::payment::{Claim, Color, Scope};
 use cutover_ports::payment::{Applied, CallError, Found, Ledger, Readiness, Secrets, Source};
 use tokio::time::timeout;
 
-use crate::credentials::{Credentials, Engine};
-use crate::mysql::{self, MySql};
+use crate::connection::Connection;
+use crate::credentials::Credentials;
 
 /// Until a connection stands: TCP, TLS, login.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,21 +42,22 @@ pub struct SqlLedger<S> {
     config: LedgerConfig,
     credentials: RefCell<Option<Credentials>>,
     kept: RefCell<Option<Kept>>,
+    idle_max: Duration,
     /// How many connections were opened, for tests and logs.
     opened: Cell<u32>,
 }
 
 struct Kept {
-    connection: MySql,
+    connection: Connection,
     born: SystemTime,
     used: SystemTime,
 }
 
 impl Kept {
     /// Wall time, not the monotonic clock: that may stand still while a sandbox is frozen.
-    fn is_fresh(&self, now: SystemTime) -> bool {
+    fn is_fresh(&self, now: SystemTime, idle_max: Duration) -> bool {
         let within = |since: SystemTime, most| now.duration_since(since).is_ok_and(|d| d < most);
-        within(self.used, IDLE_MAX) && within(self.born, LIFE_MAX)
+        !self.connection.has_ended() && within(self.used, idle_max) && within(self.born, LIFE_MAX)
     }
 }
 
@@ -100,8 +101,16 @@ impl<S: Secrets> SqlLedger<S> {
             config,
             credentials: RefCell::new(None),
             kept: RefCell::new(None),
+            idle_max: IDLE_MAX,
             opened: Cell::new(0),
         }
+    }
+
+    /// With another limit on how long a connection may lie idle, instead of 30 s.
+    #[must_use]
+    pub fn with_idle_max(mut self, idle_max: Duration) -> Self {
+        self.idle_max = idle_max;
+        self
     }
 
     /// Where its credentials come from.
@@ -119,13 +128,13 @@ impl<S: Secrets> SqlLedger<S> {
     /// The kept connection if it is fresh, else a new one. While one is in use another caller gets its own.
     async fn connection(&self, until: Instant) -> Result<Kept, Failure> {
         let kept = self.kept.borrow_mut().take();
-        if let Some(kept) = kept.filter(|kept| kept.is_fresh(SystemTime::now())) {
+        if let Some(kept) = kept.filter(|kept| kept.is_fresh(SystemTime::now(), self.idle_max)) {
             return Ok(kept);
         }
         let limit = CONNECT_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
         let connecting = async {
             let credentials = self.credentials().await?;
-            self.connect(&credentials).await
+            Connection::open(&credentials, self.config.ca_bundle.as_deref()).await
         };
         let connection = timeout(limit, connecting)
             .await
@@ -137,19 +146,6 @@ impl<S: Secrets> SqlLedger<S> {
             born: now,
             used: now,
         })
-    }
-
-    async fn connect(&self, credentials: &Credentials) -> Result<MySql, Failure> {
-        match credentials.engine {
-            Engine::Mysql | Engine::Mariadb => {
-                mysql::connect(credentials, self.config.ca_bundle.as_deref()).await
-            }
-            Engine::Postgres => Err(Failure::new(
-                Applied::No,
-                Remedy::None,
-                "the secret's engine is postgres, which is not supported yet",
-            )),
-        }
     }
 
     async fn credentials(&self) -> Result<Credentials, Failure> {
@@ -229,7 +225,7 @@ impl<S: Secrets> SqlLedger<S> {
 
 /// Something to ask of a connection, as often as it takes.
 trait Ask<T> {
-    async fn ask(&self, connection: &mut MySql) -> Result<T, Failure>;
+    async fn ask(&self, connection: &mut Connection) -> Result<T, Failure>;
 }
 
 struct Post<'a> {
@@ -238,7 +234,7 @@ struct Post<'a> {
 }
 
 impl Ask<Posting> for Post<'_> {
-    async fn ask(&self, connection: &mut MySql) -> Result<Posting, Failure> {
+    async fn ask(&self, connection: &mut Connection) -> Result<Posting, Failure> {
         connection.post(self.claim, self.color).await
     }
 }
@@ -249,7 +245,7 @@ struct Void<'a> {
 }
 
 impl Ask<Posting> for Void<'_> {
-    async fn ask(&self, connection: &mut MySql) -> Result<Posting, Failure> {
+    async fn ask(&self, connection: &mut Connection) -> Result<Posting, Failure> {
         connection.void(self.claim, self.color).await
     }
 }
@@ -259,7 +255,7 @@ struct Ready {
 }
 
 impl Ask<Readiness> for Ready {
-    async fn ask(&self, connection: &mut MySql) -> Result<Readiness, Failure> {
+    async fn ask(&self, connection: &mut Connection) -> Result<Readiness, Failure> {
         connection.readiness(self.color).await
     }
 }
@@ -270,7 +266,7 @@ struct Find<'a> {
 }
 
 impl Ask<Option<Found>> for Find<'_> {
-    async fn ask(&self, connection: &mut MySql) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, connection: &mut Connection) -> Result<Option<Found>, Failure> {
         connection.find(self.scope, self.transaction_id).await
     }
 }

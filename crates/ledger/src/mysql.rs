@@ -1,10 +1,11 @@
 //! MySQL and MariaDB.
 
 use std::path::Path;
+use std::time::Duration;
 
 use cutover_domain::payment::settle::Posting;
 use cutover_domain::payment::{
-    Brand, CardSummary, Claim, Color, Fingerprint, KeyedHash, Receipt, Scope, Timestamp,
+    Brand, CardSummary, Claim, Color, KeyedHash, Receipt, Scope, Timestamp,
 };
 use cutover_ports::payment::{Applied, Found, Readiness};
 use mysql_async::prelude::{FromValue, Queryable};
@@ -12,6 +13,7 @@ use mysql_async::{Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
 
 use crate::credentials::Credentials;
 use crate::ledger::{Failure, Remedy};
+use crate::row::{BadColumn, Standing};
 
 /// One statement, so that the fence is read and the row written in one transaction of the server's own. The shared lock
 /// makes a change of the fence wait for rows that are being written, and rows wait for a change that is being made.
@@ -51,10 +53,15 @@ macro_rules! select_where {
 const SELECT_BY_KEY: &str = select_where!("scope = ? AND idempotency_key = ?");
 const SELECT_BY_TRANSACTION: &str = select_where!("scope = ? AND transaction_id = ?");
 
-/// A lock that is not given within this time is not waited for: the invocation has better uses for its time. Autocommit is
-/// set, because a server may have another default, and a row that is written but not committed is no payment.
-const SETUP: &str =
-    "SET SESSION autocommit = 1, innodb_lock_wait_timeout = 2, time_zone = '+00:00'";
+/// A lock (of a row, or of the table that is being altered) that is not given within 2 s is not waited for: the invocation
+/// has better uses for its time. Autocommit is set, because a server may have another default, and a row that is written
+/// but not committed is no payment.
+const SETUP: &str = "SET SESSION autocommit = 1, innodb_lock_wait_timeout = 2, lock_wait_timeout = 2, \
+     time_zone = '+00:00'";
+
+/// A connection on which nothing moves for so long is probed. The driver can set neither how often nor TCP_USER_TIMEOUT:
+/// what bounds a silent server is the time-out of each attempt (`ASK_TIMEOUT`), after which the connection is dropped.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
 
 /// `max_allowed_packet` and `wait_timeout` are given, so that the driver does not ask for them: a round trip less.
 const PACKET_BYTES_MAX: usize = 1 << 20;
@@ -93,6 +100,7 @@ pub(crate) async fn connect(
         .pass(Some(credentials.password.expose()))
         .db_name(Some(credentials.dbname.as_str()))
         .tcp_nodelay(true)
+        .tcp_keepalive(Some(PROBE_AFTER))
         .prefer_socket(false)
         .max_allowed_packet(Some(PACKET_BYTES_MAX))
         .wait_timeout(Some(WAIT_TIMEOUT_SECONDS))
@@ -205,13 +213,7 @@ impl MySql {
             .map(read_row)
             .transpose()
             .map_err(|source| Failure::new(Applied::No, Remedy::None, source))?;
-        Ok(row.map(|row| {
-            if row.voided {
-                Found::Voided
-            } else {
-                Found::Completed(row.receipt)
-            }
-        }))
+        Ok(row.map(Standing::found))
     }
 }
 
@@ -241,33 +243,6 @@ fn insert_params(claim: &Claim, color: Color) -> Params {
 /// `2026-11-20 11:19:23.123`: the server's own form, whose session is in UTC.
 fn datetime(at: Timestamp) -> String {
     at.to_string().replace('T', " ").replace('Z', "")
-}
-
-/// A row that cannot be read as a payment.
-#[derive(Debug, thiserror::Error)]
-#[error("column {0} of the ledger's row is not valid")]
-struct BadColumn(usize);
-
-/// A row of the ledger.
-struct Standing {
-    receipt: Receipt,
-    fingerprint: Fingerprint,
-    voided: bool,
-}
-
-impl Standing {
-    fn posting(self, claim: &Claim) -> Posting {
-        if self.voided {
-            Posting::Voided
-        } else if self.fingerprint == claim.fingerprint {
-            Posting::Recorded(self.receipt)
-        } else {
-            Posting::KeyReused {
-                receipt: self.receipt,
-                fingerprint: self.fingerprint,
-            }
-        }
-    }
 }
 
 fn read_row(mut row: Row) -> Result<Standing, BadColumn> {

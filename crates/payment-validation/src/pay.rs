@@ -8,9 +8,7 @@ use cutover_domain::payment::session::{self, Attempt, Decision, Footing, Respons
 use cutover_domain::payment::settle::{self, Posting, Settlement};
 use cutover_domain::payment::{Claim, Code, Color, Effect, Order, Problem, Session, Timestamp};
 use cutover_lambda::{Deadline, clock};
-use cutover_ports::payment::{
-    Applied, CallError, Ledger, Secrets, SessionStore, TransactionLog, Written,
-};
+use cutover_ports::payment::{CallError, Ledger, Secrets, SessionStore, TransactionLog, Written};
 
 use crate::hash_keys::HashKeys;
 use crate::hops::{Hop, Hops};

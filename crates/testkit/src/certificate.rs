@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::mariadb::unique_folder;
+use crate::folder::unique_folder;
 
 /// Files of an authority and of a server that it vouches for. They are gone when this is dropped.
 pub struct Certificate {
@@ -44,13 +44,24 @@ impl Certificate {
         self.folder.join("ca.pem")
     }
 
+    /// The server's certificate, PEM.
+    #[must_use]
+    pub fn server(&self) -> PathBuf {
+        self.folder.join("server.pem")
+    }
+
+    /// The server's private key, PEM.
+    #[must_use]
+    pub fn server_key(&self) -> PathBuf {
+        self.folder.join("server.key")
+    }
+
     /// The options that make a MariaDB server use the server's certificate.
     #[must_use]
     pub fn mariadb_options(&self) -> Vec<String> {
-        let file = |name: &str| self.folder.join(name).display().to_string();
         vec![
-            format!("--ssl-cert={}", file("server.pem")),
-            format!("--ssl-key={}", file("server.key")),
+            format!("--ssl-cert={}", self.server().display()),
+            format!("--ssl-key={}", self.server_key().display()),
             "--require-secure-transport=ON".to_owned(),
         ]
     }

@@ -2,7 +2,8 @@
 //!
 //! - [`certificate`]: a certificate authority of its own.
 //! - [`mariadb`]: a throw-away MariaDB server.
-//! - [`proxy`]: a TCP proxy that can lose answers.
+//! - [`postgres`]: a throw-away PostgreSQL server.
+//! - [`proxy`]: a TCP proxy that can lose answers, and fall silent.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,9 +12,12 @@
 )]
 
 pub mod certificate;
+mod folder;
 pub mod mariadb;
+pub mod postgres;
 pub mod proxy;
 
 pub use certificate::Certificate;
 pub use mariadb::MariaDb;
+pub use postgres::Postgres;
 pub use proxy::Proxy;

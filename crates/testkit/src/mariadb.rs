@@ -4,11 +4,12 @@
 
 use std::fs;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::folder::{free_port, pause, unique_folder};
 
 /// Until a server takes connections.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -153,12 +154,6 @@ fn template() -> PathBuf {
     template
 }
 
-pub(crate) fn unique_folder() -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("cutover-testkit-{}-{count}", std::process::id()))
-}
-
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -171,14 +166,4 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its number").port()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's set-up may wait")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
 }

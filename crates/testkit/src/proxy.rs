@@ -1,7 +1,7 @@
-//! A TCP proxy in front of a server, which can lose answers: what a client sees of a network that fails.
+//! A TCP proxy in front of a server, which can lose answers or fall silent: what a client sees of a network that fails.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -10,9 +10,15 @@ use tokio::task::JoinHandle;
 /// A running proxy. It ends when dropped.
 pub struct Proxy {
     port: u16,
-    to_lose: Arc<AtomicU32>,
+    faults: Arc<Faults>,
     connections: Arc<AtomicU32>,
     accepting: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Faults {
+    to_lose: AtomicU32,
+    silent: AtomicBool,
 }
 
 impl Proxy {
@@ -23,18 +29,18 @@ impl Proxy {
     pub async fn start(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("its number").port();
-        let to_lose = Arc::new(AtomicU32::new(0));
+        let faults = Arc::new(Faults::default());
         let connections = Arc::new(AtomicU32::new(0));
-        let (lose, count) = (Arc::clone(&to_lose), Arc::clone(&connections));
+        let (fail, count) = (Arc::clone(&faults), Arc::clone(&connections));
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(carry(client, target, Arc::clone(&lose)));
+                tokio::spawn(carry(client, target, Arc::clone(&fail)));
             }
         });
         Self {
             port,
-            to_lose,
+            faults,
             connections,
             accepting,
         }
@@ -48,7 +54,12 @@ impl Proxy {
 
     /// Loses the next `answers` of the server: each is read, thrown away, and its connection closed.
     pub fn lose(&self, answers: u32) {
-        self.to_lose.store(answers, Ordering::Relaxed);
+        self.faults.to_lose.store(answers, Ordering::Relaxed);
+    }
+
+    /// Falls silent, or speaks again: connections stand and take bytes, and nothing comes back. What was swallowed is gone.
+    pub fn be_silent(&self, silent: bool) {
+        self.faults.silent.store(silent, Ordering::Relaxed);
     }
 
     /// How many connections were made.
@@ -64,7 +75,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(mut client: TcpStream, target: u16, to_lose: Arc<AtomicU32>) {
+async fn carry(mut client: TcpStream, target: u16, faults: Arc<Faults>) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", target)).await else {
         return;
     };
@@ -73,14 +84,16 @@ async fn carry(mut client: TcpStream, target: u16, to_lose: Arc<AtomicU32>) {
     loop {
         let sent = tokio::select! {
             read = client.read(&mut from_client) => match read {
+                Ok(count) if count > 0 && faults.silent.load(Ordering::Relaxed) => Ok(()),
                 Ok(count) if count > 0 => server.write_all(from_client.get(..count).unwrap_or_default()).await,
                 _ => return,
             },
             read = server.read(&mut from_server) => match read {
+                Ok(count) if count > 0 && faults.silent.load(Ordering::Relaxed) => Ok(()),
                 Ok(count) if count > 0 => {
-                    let left = to_lose.load(Ordering::Relaxed);
+                    let left = faults.to_lose.load(Ordering::Relaxed);
                     if left > 0 {
-                        to_lose.store(left - 1, Ordering::Relaxed);
+                        faults.to_lose.store(left - 1, Ordering::Relaxed);
                         return;
                     }
                     client.write_all(from_server.get(..count).unwrap_or_default()).await
