@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cutover_domain::payment::session::Attempt;
+use cutover_domain::payment::settle::Posting;
 use cutover_domain::payment::sweep::{self, Ending, Outcome, Plan};
 use cutover_domain::payment::{Session, SessionId, Timestamp};
 use cutover_lambda::{Deadline, EventLine, Unit};
@@ -35,7 +36,7 @@ pub struct Sweep {
     pub orphans: u32,
     /// Calls that failed; the next sweep tries again.
     pub failures: u32,
-    /// Why it left everything alone, if it did.
+    /// Why it left everything, or the rest, alone, if it did.
     pub idle: Option<&'static str>,
     /// The last call that failed.
     pub cause: Option<Box<CallError>>,
@@ -69,6 +70,11 @@ impl Sweep {
             "failures": self.failures,
             "idle": self.idle,
         })
+    }
+
+    fn is_over(&self, deadline: Deadline) -> bool {
+        let hopeless = self.idle.is_some() || self.failures >= FAILURES_MAX;
+        hopeless || deadline.remaining() < TIME_TO_BEGIN
     }
 
     fn failed(&mut self, cause: CallError) {
@@ -107,7 +113,7 @@ where
         let first = usize::try_from(minute).unwrap_or_default() % sweep::SHARDS.len();
         let shards = sweep::SHARDS.chars().cycle().skip(first);
         for shard in shards.take(sweep::SHARDS.len()) {
-            if sweep.failures >= FAILURES_MAX || deadline.remaining() < TIME_TO_BEGIN {
+            if sweep.is_over(deadline) {
                 break;
             }
             Box::pin(self.sweep_shard(shard, owner, deadline, &mut sweep)).await;
@@ -123,7 +129,7 @@ where
             Err(error) => return sweep.failed(error),
         };
         for id in ids {
-            if sweep.failures >= FAILURES_MAX || deadline.remaining() < TIME_TO_BEGIN {
+            if sweep.is_over(deadline) {
                 return;
             }
             let swept = self.sweep_session(&id, owner, deadline, sweep).await;
@@ -168,6 +174,10 @@ where
                     .await
             }
         };
+        if posted.posting == Posting::Fenced {
+            // Retired in the middle of a sweep: the rest is the live color's.
+            sweep.idle = Some("fenced");
+        }
         let ending = sweep::end(taken, posted.posting, posted.logged.is_ok(), now());
         let ended = self.end_swept(taken, ending, deadline, sweep).await;
         match posted.ledger_cause.or(posted.logged.err()) {
