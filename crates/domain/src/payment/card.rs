@@ -395,7 +395,79 @@ mod tests {
         }
     }
 
+    /// A number that begins with `iin`, has `len` digits and passes Luhn: random ranges of no real account.
+    fn numbered(iin: u16, len: usize) -> String {
+        let body = format!("{iin:0<width$}", width = len - 1);
+        (0..10)
+            .map(|check| format!("{body}{check}"))
+            .find(|number| luhn(&number.bytes().map(|b| b - b'0').collect::<Vec<_>>()))
+            .unwrap()
+    }
+
+    #[test]
+    fn brands_begin_and_end_where_they_say() {
+        for (first, last, brand, lengths) in [
+            (4000, 4999, Brand::Visa, &[13, 16, 19][..]),
+            (2221, 2720, Brand::Mastercard, &[16]),
+            (5100, 5599, Brand::Mastercard, &[16]),
+            (3400, 3499, Brand::Amex, &[15]),
+            (3700, 3799, Brand::Amex, &[15]),
+            (6011, 6011, Brand::Discover, &[16, 17, 18, 19]),
+            (6440, 6599, Brand::Discover, &[16, 17, 18, 19]),
+            (3000, 3059, Brand::Diners, &[14, 15, 16, 17, 18, 19]),
+            (3090, 3099, Brand::Diners, &[14, 15, 16, 17, 18, 19]),
+            (3600, 3699, Brand::Diners, &[14, 15, 16, 17, 18, 19]),
+            (3800, 3999, Brand::Diners, &[14, 15, 16, 17, 18, 19]),
+            (3528, 3589, Brand::Jcb, &[16, 17, 18, 19]),
+            (6200, 6299, Brand::Unionpay, &[16, 17, 18, 19]),
+        ] {
+            for (iin, len) in [first, last]
+                .into_iter()
+                .flat_map(|iin| (12..=19).map(move |len| (iin, len)))
+            {
+                let parsed = CardNumber::parse(&numbered(iin, len)).map(|number| number.brand());
+                let expected = if lengths.contains(&len) {
+                    Ok(brand)
+                } else {
+                    Err(NumberError::BrandLength)
+                };
+                assert_eq!(parsed, expected, "{iin}, {len} digits");
+            }
+        }
+        for iin in [
+            1000, 2220, 2721, 3060, 3089, 3100, 3500, 3527, 3590, 5000, 5600,
+        ] {
+            assert_eq!(
+                CardNumber::parse(&numbered(iin, 16)).err(),
+                Some(NumberError::Brand),
+                "{iin}"
+            );
+        }
+        for iin in [6010, 6012, 6300, 6439, 6600, 7000, 8100, 9999] {
+            assert_eq!(
+                CardNumber::parse(&numbered(iin, 16)).err(),
+                Some(NumberError::Brand),
+                "{iin}"
+            );
+        }
+    }
+
     proptest! {
+        #[test]
+        fn separators_between_groups_change_nothing(at in proptest::collection::vec(1_usize..16, 0..6), with in "[ -]") {
+            let mut text = String::new();
+            for (i, digit) in "5555555555554444".chars().enumerate() {
+                if at.contains(&i) {
+                    text.push_str(&with);
+                }
+                text.push(digit);
+            }
+            let plain = CardNumber::parse("5555555555554444").unwrap_or_else(|_| panic!("a number"));
+            let spelled = CardNumber::parse(&text).unwrap_or_else(|_| panic!("{text}"));
+            prop_assert_eq!(plain.digits(), spelled.digits());
+            prop_assert!(super::super::text::holds_card_number(&text));
+        }
+
         #[test]
         fn any_text_is_parsed_without_harm(text in any::<String>()) {
             let _ = CardNumber::parse(&text);

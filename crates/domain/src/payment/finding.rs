@@ -52,14 +52,15 @@ impl Findings {
 #[must_use]
 pub fn path(parent: &str, name: &str) -> String {
     const NAME_CHARS_MAX: usize = 64;
-    let shown: String = if text::holds_card_number(name) {
-        "(hidden)".to_owned()
-    } else {
-        name.chars()
-            .take(NAME_CHARS_MAX)
-            .map(|c| if text::is_plain(c) { c } else { '?' })
-            .collect()
-    };
+    let mut shown: String = name
+        .chars()
+        .take(NAME_CHARS_MAX)
+        .map(|c| if text::is_plain(c) { c } else { '?' })
+        .collect();
+    // What is cut off may be what made the rest look like a random id.
+    if text::holds_card_number(name) || text::holds_card_number(&shown) {
+        "(hidden)".clone_into(&mut shown);
+    }
     if parent.is_empty() {
         shown
     } else {
@@ -77,5 +78,7 @@ mod tests {
         assert_eq!(path("", "4242 4242 4242 4242"), "(hidden)");
         assert_eq!(path("", "a\nb\u{202e}c"), "a?b?c");
         assert_eq!(path("", &"x".repeat(1000)).len(), 64);
+        let cut = format!("{}4242424242424242cc0424243", "x".repeat(44));
+        assert_eq!(path("", &cut), "(hidden)");
     }
 }

@@ -187,6 +187,21 @@ impl Code {
         self.row().2
     }
 
+    /// What a problem of this code may say of its effect.
+    #[must_use]
+    pub fn effects(self) -> &'static [Effect] {
+        match self {
+            Self::PaymentNotFound
+            | Self::TransactionExists
+            | Self::ColorFenced
+            | Self::SessionStoreUnavailable
+            | Self::LedgerUnavailable => &[Effect::None, Effect::Unknown],
+            Self::PaymentInProgress | Self::Internal => &[Effect::Unknown],
+            Self::TransactionLogUnavailable | Self::CompletionUnconfirmed => &[Effect::Committed],
+            _ => &[Effect::None],
+        }
+    }
+
     /// Whether the same request may be answered otherwise later.
     #[must_use]
     pub fn retryable(self) -> bool {
@@ -322,6 +337,36 @@ mod tests {
                 "retryable": true, "requestId": "r-1",
             })
         );
+    }
+
+    /// `docs/payment-errors.md` has a row for each code: code, status, effect, retryable, and what it means.
+    #[test]
+    fn the_table_of_codes_is_complete() {
+        let table: Vec<Vec<String>> = include_str!("../../../../docs/payment-errors.md")
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| {
+                line.split('|')
+                    .map(|cell| cell.trim().replace('`', ""))
+                    .collect()
+            })
+            .collect();
+        let told: Vec<&[String]> = table.iter().map(|row| &row[1..5]).collect();
+        let expected: Vec<[String; 4]> = Code::ALL
+            .iter()
+            .map(|code| {
+                let effects: Vec<&str> = code.effects().iter().map(|e| e.as_str()).collect();
+                let retryable = if code.retryable() { "yes" } else { "no" };
+                [
+                    code.as_str().to_owned(),
+                    code.status().to_string(),
+                    effects.join(", "),
+                    retryable.to_owned(),
+                ]
+            })
+            .collect();
+        assert_eq!(told, expected);
+        assert!(table.iter().all(|row| row[5].len() > 10));
     }
 
     #[test]
