@@ -235,6 +235,45 @@ where
         }
     }
 
+    /// Answers one event; with the line that it leaves in the log.
+    async fn answer(
+        &self,
+        event: &RawValue,
+        on: &Invocation,
+    ) -> (EventLine, Result<Value, InvocationError>) {
+        let begun = Instant::now();
+        let mut seen = Seen {
+            outcome: "ok",
+            ..Seen::default()
+        };
+        let mut transport = None;
+        let answered = match Event::read(event.get()) {
+            Ok(Event::Http(request)) => {
+                transport = Some(request.transport);
+                Ok(Box::pin(self.http(request, on, &mut seen)).await)
+            }
+            Ok(Event::Direct(call)) => {
+                transport = Some(Transport::Direct);
+                Ok(Box::pin(self.direct(call, on, &mut seen)).await)
+            }
+            Ok(Event::Tick) => Ok(self.sweep(on, &mut seen).await),
+            Err(error) => Err(InvocationError {
+                kind: "UnknownEvent",
+                message: error.to_string(),
+            }),
+        };
+        if let Err(error) = &answered {
+            seen.outcome = "refused";
+            seen.code = Some(error.kind);
+        }
+        let status = answered.as_ref().ok().map(|answer| answer.status);
+        let mut line = self.line(on, transport);
+        finish(&mut line, seen, status, begun.elapsed());
+        let transport = transport.unwrap_or(Transport::Direct);
+        let wire = answered.map(|answer| answer.into_wire(transport, self.payments.color));
+        (line, wire)
+    }
+
     fn health(&self, on: &Invocation) -> Answer {
         let body = json!({
             "status": "ok",
@@ -319,37 +358,9 @@ where
     K: Secrets,
 {
     async fn handle(&self, event: &RawValue, on: &Invocation) -> Result<Value, InvocationError> {
-        let begun = Instant::now();
-        let mut seen = Seen {
-            outcome: "ok",
-            ..Seen::default()
-        };
-        let mut transport = None;
-        let answered = match Event::read(event.get()) {
-            Ok(Event::Http(request)) => {
-                transport = Some(request.transport);
-                Ok(Box::pin(self.http(request, on, &mut seen)).await)
-            }
-            Ok(Event::Direct(call)) => {
-                transport = Some(Transport::Direct);
-                Ok(Box::pin(self.direct(call, on, &mut seen)).await)
-            }
-            Ok(Event::Tick) => Ok(self.sweep(on, &mut seen).await),
-            Err(error) => Err(InvocationError {
-                kind: "UnknownEvent",
-                message: error.to_string(),
-            }),
-        };
-        if let Err(error) = &answered {
-            seen.outcome = "refused";
-            seen.code = Some(error.kind);
-        }
-        let status = answered.as_ref().ok().map(|answer| answer.status);
-        let mut line = self.line(on, transport);
-        finish(&mut line, seen, status, begun.elapsed());
+        let (line, answered) = self.answer(event, on).await;
         line.emit();
-        let transport = transport.unwrap_or(Transport::Direct);
-        answered.map(|answer| answer.into_wire(transport, self.payments.color))
+        answered
     }
 }
 

@@ -10,10 +10,15 @@ use cutover_ports::payment::fakes::{FakeLedger, FakeLog, FakeSecrets, FakeSessio
 use super::*;
 use crate::hash_keys::HashKeys;
 
+#[path = "bad_input_tests.rs"]
+mod bad_input;
+#[path = "openapi_tests.rs"]
+mod openapi;
+
 type World = PaymentValidation<FakeSessions, FakeLedger, FakeLog, FakeSecrets>;
 
 /// What each event in `events/payment-validation` is answered: a status and a code or outcome, or an error's name.
-const EXPECTED: [(&str, &str); 60] = [
+const EXPECTED: [(&str, &str); 72] = [
     ("alb-health", "200"),
     ("alb-payment", "201"),
     ("alb-payment-multi-value", "201"),
@@ -130,6 +135,33 @@ const EXPECTED: [(&str, &str); 60] = [
     ("rest-payment-token", "201"),
     ("rest-validate", "200"),
     ("schedule-sweep", "200"),
+    (
+        "alb-bad-card-long-expired",
+        "422 validation_failed: paymentMethod.expiryYear card_expired",
+    ),
+    ("alb-bad-route", "404 not_found"),
+    (
+        "alb-bad-two-keys-multi-value",
+        "400 idempotency_key_invalid",
+    ),
+    ("alb-lookup-encoded", "404 payment_not_found"),
+    (
+        "direct-bad-key",
+        "400 idempotency_key_invalid: idempotencyKey wrong_type",
+    ),
+    ("direct-bad-lone-surrogate", "400 malformed_json"),
+    ("direct-bad-too-deep", "422 validation_failed:  too_deep"),
+    ("function-url-bad-base64", "400 malformed_json"),
+    (
+        "function-url-bad-card-number-in-text",
+        "422 validation_failed: description card_number_in_text",
+    ),
+    ("http-bad-content-type", "415 unsupported_media_type"),
+    (
+        "http-bad-exponent-amount",
+        "422 validation_failed: amount amount_not_integer",
+    ),
+    ("http-bad-method", "405 method_not_allowed"),
     ("unknown-custom-resource", "UnknownEvent"),
     ("unknown-empty", "UnknownEvent"),
     ("unknown-rest-headers", "UnknownEvent"),
@@ -357,7 +389,7 @@ async fn an_unknown_event_is_told_what_is_taken() {
 async fn a_payment_is_looked_up_in_its_scope() {
     let world = world();
     let paid = body(&send_file(&world, "rest-payment-key").await);
-    for name in ["rest-lookup", "direct-lookup"] {
+    for name in ["rest-lookup", "alb-lookup-encoded", "direct-lookup"] {
         let found = send_file(&world, name).await;
         assert_eq!(
             (&found["statusCode"], body(&found)),

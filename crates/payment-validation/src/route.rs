@@ -55,18 +55,29 @@ impl Route {
     }
 }
 
+/// Every route over HTTP: its path as OpenAPI writes it, its one method, what it is. The first that fits counts.
+pub const ROUTES: [(&str, &str, Route); 5] = [
+    ("/payment", "POST", Route::Payment),
+    ("/payment/validate", "POST", Route::Validate),
+    ("/payment/{transactionId}", "GET", Route::Lookup),
+    ("/health", "GET", Route::Health),
+    ("/health/deep", "GET", Route::DeepHealth),
+];
+
 /// The route of a request.
 ///
 /// # Errors
 /// 404 for a path that is none, 405 for one that has another method.
 pub fn of(method: &str, path: &str) -> Result<Route, Problem> {
-    let (route, allow) = match path {
-        "/payment" => (Route::Payment, "POST"),
-        "/payment/validate" => (Route::Validate, "POST"),
-        "/health" => (Route::Health, "GET"),
-        "/health/deep" => (Route::DeepHealth, "GET"),
-        _ if transaction_id(path).is_some() => (Route::Lookup, "GET"),
-        _ => return Err(Problem::new(Code::NotFound, "There is no such route.")),
+    let fits = |route: Route, template: &str| match route {
+        Route::Lookup => transaction_id(path).is_some(),
+        _ => template == path,
+    };
+    let found = ROUTES
+        .into_iter()
+        .find(|(template, _, route)| fits(*route, template));
+    let Some((_, allow, route)) = found else {
+        return Err(Problem::new(Code::NotFound, "There is no such route."));
     };
     if method == allow {
         return Ok(route);
