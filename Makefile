@@ -13,8 +13,9 @@ CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 FUNCTIONS := payment-validation environment-switcher
 LAB_ARGS ?=
+FUZZ_SECONDS ?= 60
 
-.PHONY: help setup build run soak test check fmt package clean
+.PHONY: help setup build run soak test check fmt fuzz package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +71,15 @@ test: check build ## Everything that CI runs: checks, unit, property, model and 
 
 fmt: ## Format the Rust code
 	cargo fmt --all
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (60), on one core; needs a nightly compiler
+	@rustup toolchain list | grep -q '^nightly' || { echo 'a nightly compiler is missing: rustup toolchain install nightly' >&2; exit 1; }
+	@command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
+	@cd fuzz; for seeded in event:../events/payment-validation body:seeds/body money_card:seeds/money_card; do \
+	  target=$${seeded%%:*}; mkdir -p corpus/$$target; \
+	  env -u CARGO_TARGET_DIR nice -n 10 cargo +nightly fuzz run --sanitizer none -O $$target corpus/$$target $${seeded#*:} -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=dictionary.txt -verbosity=0 -print_final_stats=1; \
+	done
 
 package: setup ## Zip files for AWS, x86_64 (cargo-lambda and zig come from PyPI)
 	@[ -x $(VENV)/bin/cargo-lambda ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r infra/requirements-package.txt
