@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::sandbox::{Said, Sandbox};
 
 /// What an invocation may take.
-pub const INVOCATION: Duration = Duration::from_secs(3);
+pub const INVOCATION: Duration = Duration::from_secs(4);
 /// How much longer than that a client waits before it gives an attempt up.
 const GRACE: Duration = Duration::from_millis(300);
 /// A client that is told nothing tries again after this.
