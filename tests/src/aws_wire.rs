@@ -114,17 +114,25 @@ fn recognise(request: &Message) -> Call {
     match target.rsplit('.').next().unwrap_or_default() {
         "GetSecretValue" if body["SecretId"] == crate::world::HASH_KEY => Call::HashSecret,
         "GetSecretValue" => Call::DatabaseSecret,
-        "PutItem" if body["ConditionExpression"] == "attribute_not_exists(#key)" => Call::Claim,
-        "PutItem" => Call::Release,
-        "UpdateItem" => match body["ExpressionAttributeValues"][":status"]["S"].as_str() {
-            Some("completed") => Call::Complete,
-            Some("processing") => Call::TakeOver,
-            _ => Call::Release,
-        },
+        "UpdateItem" => session_write(&body),
+        "TransactWriteItems" => session_write(&body["TransactItems"][0]["Update"]),
         _ => match request.method_and_path() {
             ("PUT", path) if path.contains("/transactions/") => Call::Object,
             _ => Call::Other,
         },
+    }
+}
+
+/// A claim is made where there is no session; giving one back is tried there, too.
+fn session_write(update: &Value) -> Call {
+    let condition = update["ConditionExpression"].as_str().unwrap_or_default();
+    let status = update["ExpressionAttributeValues"][":status"]["S"].as_str();
+    match (condition, status) {
+        ("attribute_not_exists(#status) OR #owner = :owner", _) => Call::Release,
+        (condition, _) if condition.starts_with("attribute_not_exists(#status)") => Call::Claim,
+        (_, Some("completed")) => Call::Complete,
+        (_, Some("processing")) => Call::TakeOver,
+        _ => Call::Release,
     }
 }
 

@@ -49,8 +49,10 @@ impl AnswerServer {
             let mut status = 200;
             for stream in listener.incoming() {
                 status = statuses.next().unwrap_or(status);
-                let put = serve(&stream.unwrap(), status);
-                kept.lock().unwrap().push(put);
+                let stream = stream.unwrap();
+                // Noted before it is answered: whoever has the answer finds what was put.
+                kept.lock().unwrap().push(read(&stream));
+                answer(&stream, status);
             }
         });
         Self { port, puts }
@@ -70,7 +72,7 @@ impl AnswerServer {
     }
 }
 
-fn serve(mut stream: &TcpStream, status: u16) -> Put {
+fn read(stream: &TcpStream) -> Put {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -90,14 +92,17 @@ fn serve(mut stream: &TcpStream, status: u16) -> Put {
         .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    write!(
-        stream,
-        "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
     Put {
         request_line,
         headers,
         body,
     }
+}
+
+fn answer(mut stream: &TcpStream, status: u16) {
+    write!(
+        stream,
+        "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
 }
