@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use cutover_domain::payment::session::{self, Attempt, Decision, Footing, Response, State};
 use cutover_domain::payment::settle::{self, Posting, Settlement};
-use cutover_domain::payment::{Claim, Code, Color, Effect, Order, Problem, Session, Timestamp};
+use cutover_domain::payment::{
+    Claim, Code, Color, Effect, Order, Problem, Session, SessionId, Timestamp,
+};
 use cutover_lambda::{Deadline, clock};
 use cutover_ports::payment::{CallError, Ledger, Secrets, SessionStore, TransactionLog, Written};
 
@@ -97,7 +99,8 @@ where
         hops: &mut Hops,
     ) -> Result<Paid, Failure> {
         if deadline.remaining() < TIME_TO_BEGIN {
-            return Err(unread(Code::OutOfTime).into());
+            let effect = self.effect_so_far(&order, deadline).await;
+            return Err(not_begun(Code::OutOfTime, effect).into());
         }
         let claim = self.claim_of(order, deadline).await?;
         let attempt = Attempt {
@@ -117,9 +120,16 @@ where
     }
 
     async fn claim_of(&self, order: Order, deadline: Deadline) -> Result<Claim, Failure> {
-        let key = bounded(deadline.remaining(), "get hash key", self.hash_keys.get())
-            .await
-            .map_err(|error| Failure::caused(unread(Code::SecretUnavailable), error))?;
+        let reading = self.hash_keys.get();
+        let left = reserve(deadline, TIME_TO_END);
+        let key = match bounded(left, "get hash key", reading).await {
+            Ok(key) => key,
+            Err(error) => {
+                let effect = self.effect_so_far(&order, deadline).await;
+                let problem = not_begun(Code::SecretUnavailable, effect);
+                return Err(Failure::caused(problem, error));
+            }
+        };
         let (payment, fingerprint) = order.request.seal(&key);
         Ok(Claim {
             scope: order.scope,
@@ -129,6 +139,17 @@ where
             environment: self.environment.clone(),
             created_at: now(),
         })
+    }
+
+    /// What an attempt that could not begin may say of the payment: an earlier one with the same key may have made it.
+    /// Only a session that is known to be absent says that none did.
+    async fn effect_so_far(&self, order: &Order, deadline: Deadline) -> Effect {
+        let id = SessionId::new(&order.scope, &order.key);
+        let looking = self.sessions.get(&id);
+        match bounded(deadline.remaining(), "get session", looking).await {
+            Ok(None) => Effect::None,
+            Ok(Some(_)) | Err(_) => Effect::Unknown,
+        }
     }
 
     async fn claim(
@@ -302,10 +323,9 @@ fn in_flight(retry_after_seconds: u64) -> Problem {
     problem
 }
 
-/// Nothing was begun, but an earlier attempt with the same key may have paid: the session was not read.
-fn unread(code: Code) -> Problem {
+fn not_begun(code: Code, effect: Effect) -> Problem {
     let detail = "Nothing was begun this time. Send the same request again.";
-    Problem::new(code, detail).effect(Effect::Unknown)
+    Problem::new(code, detail).effect(effect)
 }
 
 fn store_problem() -> Problem {

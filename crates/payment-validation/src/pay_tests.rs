@@ -341,35 +341,41 @@ async fn a_key_that_the_ledger_knows_for_another_request_stays_its_own() {
     assert_eq!((again.response, again.replayed), (first.response, true));
 }
 
+/// A payment with 400 ms of work left, too few to begin; what its caller is told.
+async fn pay_late(world: &World) -> Result<Paid, (Code, Effect)> {
+    let deadline = Deadline::new(clock::now_ms() + 700, Duration::from_millis(300));
+    let order = order("t-1", None, 100);
+    let mut hops = Hops::default();
+    world
+        .pay(order, "o".to_owned(), deadline, &mut hops)
+        .await
+        .map_err(|failure| (failure.problem.code, failure.problem.effect))
+}
+
 #[tokio::test]
 async fn without_time_nothing_is_begun() {
     let world = world();
-    let deadline = Deadline::new(clock::now_ms() + 700, Duration::from_millis(300));
-    let paid = world
-        .pay(
-            order("t-1", None, 100),
-            "o".to_owned(),
-            deadline,
-            &mut Hops::default(),
-        )
-        .await;
-    let told = paid.map_err(|failure| (failure.problem.code, failure.problem.effect));
-    assert_eq!(told, Err((Code::OutOfTime, Effect::Unknown)));
+    let told = pay_late(&world).await.unwrap_err();
+    assert_eq!(told, (Code::OutOfTime, Effect::None));
     assert!(world.sessions.items.borrow().is_empty());
+}
+
+/// Another attempt may have paid: what this one did not do says nothing of that.
+#[tokio::test]
+async fn without_time_a_retry_does_not_say_that_nothing_was_paid() {
+    let world = world();
+    pay(&world).await.unwrap();
+    let told = pay_late(&world).await.unwrap_err();
+    assert_eq!(told, (Code::OutOfTime, Effect::Unknown));
 }
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_told_and_asked_for_again() {
     let world = world();
-    world
-        .hash_keys
-        .secrets()
-        .faults
-        .plan([Some(Fault::Refused)]);
-    assert_eq!(
-        pay(&world).await,
-        Err((Code::SecretUnavailable, Effect::Unknown))
-    );
+    let secrets = world.hash_keys.secrets();
+    secrets.faults.plan([Some(Fault::Refused)]);
+    let told = pay(&world).await;
+    assert_eq!(told, Err((Code::SecretUnavailable, Effect::None)));
     pay(&world).await.unwrap();
     retry(&world).await.unwrap();
     assert_eq!(world.hash_keys.secrets().reads.get(), 1);

@@ -195,7 +195,9 @@ impl Code {
             | Self::TransactionExists
             | Self::ColorFenced
             | Self::SessionStoreUnavailable
-            | Self::LedgerUnavailable => &[Effect::None, Effect::Unknown],
+            | Self::LedgerUnavailable
+            | Self::OutOfTime
+            | Self::SecretUnavailable => &[Effect::None, Effect::Unknown],
             Self::PaymentInProgress | Self::Internal => &[Effect::Unknown],
             Self::TransactionLogUnavailable | Self::CompletionUnconfirmed => &[Effect::Committed],
             _ => &[Effect::None],
