@@ -206,6 +206,33 @@ async fn good_payments_leave_one_row_each(lab: &Lab) {
     let client = lab.client().unwrap();
     let paid = client.pay(None, good_body("good-1").to_string()).await;
     assert_eq!(paid.status, 201, "{}", paid.body);
+    let valid = client
+        .post(
+            "/payment/validate",
+            None,
+            "application/json",
+            good_body("good-3").to_string(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (valid.status, &valid.body["valid"]),
+        (200, &json!(true)),
+        "{}",
+        valid.body
+    );
+    for (path, status) in [
+        ("/payment/good-1?merchantId=shop", "completed"),
+        ("/health/deep", "ok"),
+    ] {
+        let answer = client.get(path).await.unwrap();
+        assert_eq!(
+            (answer.status, &answer.body["status"]),
+            (200, &json!(status)),
+            "{path}: {}",
+            answer.body
+        );
+    }
     let mut direct = good_body("good-2");
     direct["action"] = json!("payment");
     let answer = lab.invoke_payment(&direct).await.unwrap();

@@ -97,31 +97,34 @@ impl PaymentClient {
     ) -> Result<Answer, reqwest::Error> {
         let url = format!("{}{path}", self.url);
         let mut request = self.http.post(&url).header("content-type", content_type);
-        for (name, value) in self.signature(&url, content_type, &body) {
+        for (name, value) in self.signature("POST", &url, content_type, &body) {
             request = request.header(name, value);
         }
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let response = request.body(body).send().await?;
-        let header = |name: &str| {
-            let value = response.headers().get(name)?;
-            Some(value.to_str().ok()?.to_owned())
-        };
-        Ok(Answer {
-            status: response.status().as_u16(),
-            color: header("x-cutover-color"),
-            replayed: header("idempotency-replayed").is_some_and(|value| value == "true"),
-            retry_after: header("retry-after")
-                .and_then(|seconds| seconds.parse().ok())
-                .map(Duration::from_secs),
-            content_type: header("content-type"),
-            body: serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null),
-        })
+        answer(request.body(body).send().await?).await
+    }
+
+    /// Sends one `GET`.
+    pub async fn get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        const ANY: &str = "application/json";
+        let url = format!("{}{path}", self.url);
+        let mut request = self.http.get(&url).header("content-type", ANY);
+        for (name, value) in self.signature("GET", &url, ANY, "") {
+            request = request.header(name, value);
+        }
+        answer(request.send().await?).await
     }
 
     /// The headers of AWS Signature Version 4 for API Gateway's IAM authorization.
-    fn signature(&self, url: &str, content_type: &str, body: &str) -> Vec<(String, String)> {
+    fn signature(
+        &self,
+        method: &str,
+        url: &str,
+        content_type: &str,
+        body: &str,
+    ) -> Vec<(String, String)> {
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -131,7 +134,7 @@ impl PaymentClient {
             .settings(SigningSettings::default())
             .build();
         let request = SignableRequest::new(
-            "POST",
+            method,
             url,
             [("content-type", content_type)].into_iter(),
             SignableBody::Bytes(body.as_bytes()),
@@ -149,4 +152,21 @@ impl PaymentClient {
             })
             .unwrap_or_default()
     }
+}
+
+async fn answer(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().ok()?.to_owned())
+    };
+    Ok(Answer {
+        status: response.status().as_u16(),
+        color: header("x-cutover-color"),
+        replayed: header("idempotency-replayed").is_some_and(|value| value == "true"),
+        retry_after: header("retry-after")
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs),
+        content_type: header("content-type"),
+        body: serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null),
+    })
 }

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::LabError;
 use super::journey::Timings;
 use super::plot::{as_f64, percentile, plot};
 use super::reconcile::Reconciliation;
+use super::stack::ENVIRONMENT;
 use super::telemetry::{Mark, Telemetry};
 
 /// Everything that the lab found out.
@@ -36,11 +37,13 @@ pub struct Traffic {
     pub median_ms: f64,
     /// 99 of 100 answers took no longer, in milliseconds.
     pub slow_ms: f64,
+    /// What the function added to its three remote hops, in half of the payments no more, in milliseconds.
+    pub own_ms: Option<f64>,
 }
 
 impl Traffic {
-    /// Sums up what was seen.
-    pub fn of(telemetry: &Telemetry) -> Self {
+    /// Sums up what was seen, and what the functions wrote into `logs`.
+    pub fn of(telemetry: &Telemetry, logs: &Path) -> Self {
         let (seconds, _marks) = telemetry.history();
         let latencies: Vec<Duration> = seconds
             .iter()
@@ -50,8 +53,27 @@ impl Traffic {
             per_second: as_f64(latencies.len()) / as_f64(seconds.len().max(1)),
             median_ms: percentile(&latencies, 0.50).unwrap_or_default(),
             slow_ms: percentile(&latencies, 0.99).unwrap_or_default(),
+            own_ms: own_time(logs),
         }
     }
+}
+
+/// The median of what is left of a payment's time once its hops are taken off: claim, then the slower of ledger and log,
+/// then completion. From the lines that payment-validation logged.
+fn own_time(logs: &Path) -> Option<f64> {
+    let log = logs.join(format!("payment-validation-{ENVIRONMENT}.log"));
+    let mut own: Vec<f64> = std::fs::read_to_string(log)
+        .ok()?
+        .lines()
+        .filter_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let ms = |name: &str| line[name].as_f64();
+            let hops = ms("ClaimMs")? + ms("LedgerMs")?.max(ms("LogMs")?) + ms("CompleteMs")?;
+            (line["outcome"] == "paid").then_some(ms("DurationMs")? - hops)
+        })
+        .collect();
+    own.sort_by(f64::total_cmp);
+    own.get(own.len() / 2).copied()
 }
 
 /// A row of the table: a label, a figure, and what to think of it.
@@ -115,6 +137,14 @@ fn times(report: &Report) -> Vec<TableRow> {
             "at the client",
         ),
     ];
+    if let Some(own_ms) = traffic.own_ms {
+        let own_ms = format!("{own_ms:.2} ms");
+        rows.push((
+            "function's own time",
+            own_ms,
+            "median, its remote hops taken off",
+        ));
+    }
     if report.timings.promotion > Duration::ZERO {
         rows.extend([
             (
@@ -170,6 +200,7 @@ fn json_text(report: &Report) -> String {
         "answersPerSecond": report.traffic.per_second,
         "latencyMedianMs": report.traffic.median_ms,
         "latency99Ms": report.traffic.slow_ms,
+        "ownMs": report.traffic.own_ms,
     });
     format!("{value:#}\n")
 }

@@ -58,7 +58,7 @@ pub async fn show(options: &LabOptions) -> Result<(), String> {
         timings,
         took: began.elapsed(),
         rate: options.rate,
-        traffic: Traffic::of(&telemetry),
+        traffic: Traffic::of(&telemetry, &options.folder.join("logs")),
     };
     report::print(&report);
     let path =
