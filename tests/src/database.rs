@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cutover_testkit::MariaDb;
+use cutover_testkit::{MariaDb, Postgres};
 use serde_json::{Value, json};
 
 /// The ledger's database.
@@ -16,17 +16,20 @@ const PASSWORD: &str = "correct-horse-battery";
 pub enum Engine {
     /// Stands for Aurora MySQL.
     MariaDb,
+    /// Stands for Aurora PostgreSQL.
+    Postgres,
 }
 
 impl Engine {
     /// Every kind that the ledger supports.
-    pub const ALL: [Self; 1] = [Self::MariaDb];
+    pub const ALL: [Self; 2] = [Self::MariaDb, Self::Postgres];
 
     /// As it is printed.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::MariaDb => "MariaDB",
+            Self::Postgres => "PostgreSQL",
         }
     }
 
@@ -34,6 +37,7 @@ impl Engine {
     pub(crate) fn is_error(self, answer: &[u8]) -> bool {
         match self {
             Self::MariaDb => answer.get(4) == Some(&0xff),
+            Self::Postgres => answer.first() == Some(&b'E'),
         }
     }
 
@@ -41,13 +45,15 @@ impl Engine {
     pub(crate) fn refusal(self) -> Vec<u8> {
         match self {
             Self::MariaDb => mysql_error(1290),
+            Self::Postgres => postgres_error("25006"),
         }
     }
 
-    /// An answer that leaves open whether it was done: the commit itself failed.
+    /// An answer that leaves open whether it was done: the commit itself failed, or its completion is unknown.
     pub(crate) fn doubt(self) -> Vec<u8> {
         match self {
             Self::MariaDb => mysql_error(1180),
+            Self::Postgres => postgres_error("40003"),
         }
     }
 }
@@ -61,10 +67,26 @@ fn mysql_error(code: u16) -> Vec<u8> {
     [vec![length, 0, 0, 1], payload].concat()
 }
 
+/// Messages of PostgreSQL's protocol, the whole answer to a command up to its Sync: ErrorResponse, and ReadyForQuery outside
+/// a transaction. The session stands.
+fn postgres_error(code: &str) -> Vec<u8> {
+    let fields = format!("SERROR\0VERROR\0C{code}\0Minjected\0\0");
+    let length = u32::try_from(fields.len() + 4).expect("a short message");
+    [
+        b"E",
+        length.to_be_bytes().as_slice(),
+        fields.as_bytes(),
+        b"Z\0\0\0\x05I",
+    ]
+    .concat()
+}
+
 /// A running server with the ledger's schema and the function's user. It is gone when dropped.
 pub enum Database {
     /// Stands for Aurora MySQL.
     MariaDb(MariaDb),
+    /// Stands for Aurora PostgreSQL.
+    Postgres(Postgres),
 }
 
 impl Database {
@@ -88,6 +110,22 @@ impl Database {
                 );
                 Self::MariaDb(server)
             }
+            Engine::Postgres => {
+                let server = Postgres::start();
+                server.sql("postgres", &format!("CREATE DATABASE {DATABASE}"));
+                for statements in schema(&project.join("infra/schema/postgres")) {
+                    server.sql(DATABASE, &statements);
+                }
+                server.sql(
+                    DATABASE,
+                    &format!(
+                        "CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'; \
+                         GRANT SELECT, INSERT ON payments TO {USER}; \
+                         GRANT SELECT, UPDATE (color) ON cutover_epoch TO {USER}"
+                    ),
+                );
+                Self::Postgres(server)
+            }
         }
     }
 
@@ -96,6 +134,7 @@ impl Database {
     pub fn port(&self) -> u16 {
         match self {
             Self::MariaDb(server) => server.port(),
+            Self::Postgres(server) => server.port(),
         }
     }
 
@@ -104,6 +143,7 @@ impl Database {
     pub fn secret(&self) -> Value {
         let engine = match self {
             Self::MariaDb(_) => "mariadb",
+            Self::Postgres(_) => "postgres",
         };
         json!({
             "engine": engine, "host": "127.0.0.1", "port": self.port(), "username": USER, "password": PASSWORD,
@@ -116,6 +156,7 @@ impl Database {
     pub fn sql(&self, statements: &str) -> String {
         match self {
             Self::MariaDb(server) => server.sql(DATABASE, statements),
+            Self::Postgres(server) => server.sql(DATABASE, statements),
         }
     }
 
@@ -123,6 +164,12 @@ impl Database {
     pub fn end_sessions(&self) {
         match self {
             Self::MariaDb(server) => server.sql("", &format!("KILL CONNECTION USER {USER}")),
+            Self::Postgres(server) => server.sql(
+                "postgres",
+                &format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{USER}'"
+                ),
+            ),
         };
     }
 

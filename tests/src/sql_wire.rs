@@ -1,5 +1,8 @@
 //! A proxy in front of a database. It knows no protocol: the INSERT of a payment is the one command that carries the
 //! environment's name, because no other statement binds it; and databases answer a command before they take the next.
+//!
+//! What is read first after a command counts as its whole answer. To an INSERT it is: MySQL answers with one packet, and
+//! PostgreSQL with a few short messages (BindComplete, DataRow, CommandComplete, ReadyForQuery) that it sends at once.
 
 use std::io;
 use std::sync::Arc;
