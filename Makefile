@@ -51,7 +51,7 @@ run/.system-ready: Makefile
 	@touch $@
 
 build: setup ## Build the functions and the command line
-	@cargo build --quiet --workspace --bins
+	cargo build --workspace --bins
 
 run: build ## Run the lab: two cutovers of live payments, on this machine (LAB_ARGS='--rate 100' and the like)
 	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug $(LAB_ARGS)
@@ -61,7 +61,7 @@ soak: build ## Steady load: 200 payments a second from 32 clients for a minute, 
 
 check: setup ## Format, lints, template, Python
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 	$(VENV)/bin/cfn-lint --include-checks I -- infra/template.yaml
 	$(PYTHON) -m compileall -q local-cloud/cutover_cloud
 
