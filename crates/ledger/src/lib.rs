@@ -16,11 +16,12 @@
 //! # Certificates
 //!
 //! A server is believed only by a certificate for the host that the secret names. RDS and Aurora are vouched for by
-//! Amazon's own authorities, which are in no built-in list: put `global-bundle.pem` from
-//! <https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem> beside `bootstrap` in the function's zip (or into a
-//! layer) and set `CA_BUNDLE` to its path, for example `/var/task/global-bundle.pem`, or `/opt/global-bundle.pem` from a
-//! layer. Without `CA_BUNDLE` both engines trust the built-in public authorities (Mozilla's list). Only `"ssl": false` in
-//! the secret turns TLS off, and then the password's protection is the engine's own.
+//! Amazon's own authorities, which are in no list of public ones. Those of us-east-1, the region of the template, are
+//! built in (`rds-us-east-1.pem`); the file was taken from a published package and not from AWS itself, so compare its
+//! fingerprints with AWS's own bundle before you trust it:
+//! <https://truststore.pki.rds.amazonaws.com/us-east-1/us-east-1-bundle.pem>. `CA_BUNDLE`, the path of a PEM file in the
+//! function's zip or in a layer (for example `/var/task/bundle.pem`), takes their place. Only `"ssl": false` in the secret
+//! turns TLS off, and then the password's protection is the engine's own.
 
 mod connection;
 pub mod credentials;
@@ -31,3 +32,6 @@ mod postgres_tls;
 mod row;
 
 pub use ledger::{LedgerConfig, SqlLedger};
+
+/// The authorities of RDS in us-east-1, as PEM.
+const RDS_AUTHORITIES: &str = include_str!("../rds-us-east-1.pem");

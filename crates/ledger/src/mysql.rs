@@ -11,6 +11,7 @@ use cutover_ports::payment::{Applied, Found, Readiness};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
 
+use crate::RDS_AUTHORITIES;
 use crate::credentials::Credentials;
 use crate::ledger::{Failure, Remedy};
 use crate::row::{BadColumn, Standing};
@@ -115,12 +116,13 @@ pub(crate) async fn connect(
 fn tls(ca_bundle: Option<&Path>) -> SslOpts {
     // Refused only if there is one already, which then is as good: all crates here are built with ring.
     let _present = rustls::crypto::ring::default_provider().install_default();
-    match ca_bundle {
-        Some(path) => SslOpts::default()
-            .with_root_certs(vec![path.to_path_buf().into()])
-            .with_disable_built_in_roots(true),
-        None => SslOpts::default(),
-    }
+    let roots = match ca_bundle {
+        Some(path) => path.to_path_buf().into(),
+        None => RDS_AUTHORITIES.as_bytes().to_vec().into(),
+    };
+    SslOpts::default()
+        .with_root_certs(vec![roots])
+        .with_disable_built_in_roots(true)
 }
 
 impl MySql {

@@ -18,21 +18,21 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream as RustlsStream;
 
+use crate::RDS_AUTHORITIES;
 use crate::ledger::{Failure, Remedy};
 
-/// Makes connections whose server is verified by the authorities of `ca_bundle`, or by the built-in ones.
+/// Makes connections whose server is verified by the authorities of `ca_bundle`, or by those of RDS.
 #[derive(Clone)]
 pub(crate) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
     pub(crate) fn new(ca_bundle: Option<&Path>) -> Result<Self, Failure> {
         let unusable = |source: Source| Failure::new(Applied::No, Remedy::None, source);
-        let roots = match ca_bundle {
-            Some(path) => read_bundle(path).map_err(unusable)?,
-            None => RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            },
+        let pem = match ca_bundle {
+            Some(path) => std::fs::read(path).map_err(|error| unusable(error.into()))?,
+            None => RDS_AUTHORITIES.as_bytes().to_vec(),
         };
+        let roots = authorities(&pem).map_err(unusable)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -43,8 +43,8 @@ impl Tls {
     }
 }
 
-fn read_bundle(path: &Path) -> Result<RootCertStore, Source> {
-    let certificates = CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()?;
+fn authorities(pem: &[u8]) -> Result<RootCertStore, Source> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates);
     if roots.is_empty() {
@@ -125,5 +125,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_authorities_of_rds_are_three_and_can_be_read() {
+        assert_eq!(authorities(RDS_AUTHORITIES.as_bytes()).unwrap().len(), 3);
+        assert!(authorities(b"none").is_err());
     }
 }
