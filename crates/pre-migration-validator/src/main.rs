@@ -1,0 +1,3 @@
+//! Checks that both environments are fit before a migration starts.
+
+fn main() {}

