@@ -8,6 +8,7 @@ from cutover_cloud import (
     custom_resources,
     declared_secrets,
     declared_tables,
+    elb,
     function_log,
     gateway,
     permissions,
@@ -41,4 +42,5 @@ def install(settings: Settings) -> Executor:
     permissions.install(permitted)
     rule_targets.install()
     custom_resources.install()
+    elb.install(permitted)
     return executor.install(settings)

@@ -12,6 +12,7 @@ import uvloop
 from ministack import app
 
 from cutover_cloud.alarms import engine
+from cutover_cloud.elb import health
 from cutover_cloud.sandbox.executor import Executor
 from cutover_cloud.settings import Settings
 
@@ -63,7 +64,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     stop = asyncio.Event()
     server = _uvicorn(settings)
     serving = asyncio.create_task(server.serve())
-    alarms = asyncio.create_task(engine.run())
+    background = [asyncio.create_task(engine.run()), asyncio.create_task(health.run())]
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     # After uvicorn's own handlers, which would wait for every open request.
@@ -73,7 +74,8 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     if settings.with_parent:
         waiting.add(asyncio.create_task(_parent_ended()))
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    alarms.cancel()
+    for task in background:
+        task.cancel()
     await executor.kill_all()
     return 1 if serving.done() else 0
 

@@ -44,7 +44,7 @@ def handle(event, headers):
         return {}
     told = event
     if isinstance(event.get("body"), str):
-        told = json.loads(event["body"])
+        told = json.loads(event["body"] or "{}")
     for line in told.get("print", []):
         print(line, flush=True)
     if told.get("child"):
@@ -62,10 +62,13 @@ def handle(event, headers):
         "pid": os.getpid(),
         "environment": dict(os.environ) if told.get("environment") else None,
         "event_version": event.get("version"),
+        "event": event if told.get("echo") else None,
         "code": open("marker").read() if os.path.exists("marker") else None,
     }
     if "requestContext" in event:
-        return {"statusCode": 201, "headers": {"X-Color": str(result["color"])}, "body": json.dumps(result)}
+        named = {"X-Color": str(result["color"])}
+        several = {"multiValueHeaders": {name: [value] for name, value in named.items()}}
+        return {"statusCode": 201, "headers": named, **several, "body": json.dumps(result)}
     if event.get("source") or event.get("alarmData") or event.get("Records"):
         print("EVENT " + json.dumps(event), flush=True)
     return result
