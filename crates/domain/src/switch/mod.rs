@@ -6,6 +6,8 @@
 mod commands;
 mod decision;
 mod environment;
+mod exposure;
+mod forecast;
 mod journal;
 mod observation;
 mod plan;
@@ -13,9 +15,15 @@ mod resource;
 mod state;
 mod step;
 mod upkeep;
+mod verdict;
 
 pub use decision::{Action, Decision, Evidence, Order, Refusal, Verb};
 pub use environment::{Environment, Versions, Weights};
+pub use exposure::{Bound, Budget, Rate, bound, bounded_steps};
+pub use forecast::{
+    GuardPath, INGESTION_SECONDS, Milestone, Part, PartName, Paths, ROLLBACK_SECONDS_MAX,
+    RouterPath, Timeline, WorstCase, timeline,
+};
 pub use journal::{BrokenChain, Entry, FIRST_HASH, verify};
 pub use observation::{
     AlarmState, By, Command, GuardReading, Health, Observation, ResourceChange, RouterReading,
@@ -24,3 +32,4 @@ pub use observation::{
 pub use plan::{BAKE_SECONDS_MAX, PlanError, STEPS_MAX, Step, Strategy};
 pub use state::{Intent, LastDecision, Migration, OnDrift, Phase, Purpose, State};
 pub use step::step;
+pub use verdict::{ALPHA, BETA, FLOOR, Judgement, MARGIN, Tally, Verdict, verdict};
