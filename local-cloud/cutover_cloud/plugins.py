@@ -5,6 +5,7 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    canary,
     custom_resources,
     declared_secrets,
     declared_tables,
@@ -40,6 +41,7 @@ def install(settings: Settings) -> Executor:
     declared_tables.install()
     gateway.install()
     permissions.install(permitted)
+    canary.install()
     rule_targets.install()
     custom_resources.install()
     elb.install(permitted)
