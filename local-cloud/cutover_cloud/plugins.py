@@ -9,6 +9,7 @@ from cutover_cloud import (
     custom_resources,
     declared_secrets,
     declared_tables,
+    dns,
     elb,
     function_log,
     gateway,
@@ -45,4 +46,5 @@ def install(settings: Settings) -> Executor:
     rule_targets.install()
     custom_resources.install()
     elb.install(permitted)
+    dns.install(settings.dns_seconds)
     return executor.install(settings)

@@ -185,6 +185,10 @@ class Cloud:
         gateway.create_deployment(restApiId=api, stageName="prod")
         return f"{self.endpoint}/_aws/execute-api/{api}/prod/payment"
 
+    def control(self, topic: str, **given: Any) -> tuple[int, Any]:
+        """Status and answer of a control endpoint, in the region of the tests."""
+        return post(f"{self.endpoint}/_cutover/{topic}", {"region": REGION} | given)
+
     def log(self, function: str) -> str:
         """All that a function printed."""
         path = self.run_dir / "logs" / f"{function}.log"
