@@ -12,6 +12,7 @@ from cutover_cloud import (
     dns,
     elb,
     function_log,
+    function_state,
     gateway,
     permissions,
     rule_targets,
@@ -19,6 +20,7 @@ from cutover_cloud import (
     secure_transport,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
+from cutover_cloud.metrics import api as metrics_api
 from cutover_cloud.metrics import store
 from cutover_cloud.sandbox import executor
 from cutover_cloud.sandbox.executor import Executor
@@ -33,6 +35,7 @@ def install(settings: Settings) -> Executor:
     engine.install()
     notification.install(permitted)
     api.install()
+    metrics_api.install()
     cloudformation.install()
     schedules.install(settings)
     secure_transport.install()
@@ -45,6 +48,7 @@ def install(settings: Settings) -> Executor:
     canary.install()
     rule_targets.install()
     custom_resources.install()
+    function_state.install()
     elb.install(permitted)
     dns.install(settings.dns_seconds)
     return executor.install(settings)
