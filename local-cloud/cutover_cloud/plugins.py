@@ -15,6 +15,7 @@ from cutover_cloud import (
     function_state,
     gateway,
     permissions,
+    rotation,
     rule_targets,
     schedules,
     secure_transport,
@@ -51,4 +52,5 @@ def install(settings: Settings) -> Executor:
     function_state.install()
     elb.install(permitted)
     dns.install(settings.dns_seconds)
+    rotation.install(permitted)
     return executor.install(settings)

@@ -15,6 +15,7 @@ from cutover_cloud import control
 from cutover_cloud.alarms import engine
 from cutover_cloud.dns import checks
 from cutover_cloud.elb import health
+from cutover_cloud.rotation import driver
 from cutover_cloud.sandbox.executor import Executor
 from cutover_cloud.settings import Settings
 
@@ -66,7 +67,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     stop = asyncio.Event()
     server = _uvicorn(settings)
     serving = asyncio.create_task(server.serve())
-    background = [asyncio.create_task(forever()) for forever in (engine.run, health.run, checks.run)]
+    background = [asyncio.create_task(forever()) for forever in (engine.run, health.run, checks.run, driver.run)]
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     # After uvicorn's own handlers, which would wait for every open request.
