@@ -11,8 +11,11 @@ import uvicorn
 import uvloop
 from ministack import app
 
+from cutover_cloud import control
 from cutover_cloud.alarms import engine
+from cutover_cloud.dns import checks
 from cutover_cloud.elb import health
+from cutover_cloud.rotation import driver
 from cutover_cloud.sandbox.executor import Executor
 from cutover_cloud.settings import Settings
 
@@ -35,7 +38,7 @@ def log_to_file(settings: Settings) -> None:
 def _uvicorn(settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
-            app.app,
+            control.wrap(app.app, settings.region),
             host="127.0.0.1",
             port=settings.port,
             http="httptools",
@@ -64,7 +67,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     stop = asyncio.Event()
     server = _uvicorn(settings)
     serving = asyncio.create_task(server.serve())
-    background = [asyncio.create_task(engine.run()), asyncio.create_task(health.run())]
+    background = [asyncio.create_task(forever()) for forever in (engine.run, health.run, checks.run, driver.run)]
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     # After uvicorn's own handlers, which would wait for every open request.

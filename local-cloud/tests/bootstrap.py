@@ -7,6 +7,7 @@ import signal
 import time
 
 RUNTIME = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+LOADED = {}
 BASE = "/2018-06-01/runtime"
 
 
@@ -38,7 +39,19 @@ def answer_cloudformation(event):
     urllib.request.urlopen(request).read()
 
 
+def rotator():
+    import importlib.util  # As above.
+
+    if "rotator" not in LOADED:
+        found = importlib.util.spec_from_file_location("rotator", os.environ["LAMBDA_TASK_ROOT"] + "/rotator.py")
+        LOADED["rotator"] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(LOADED["rotator"])
+    return LOADED["rotator"]
+
+
 def handle(event, headers):
+    if "Step" in event:
+        return rotator().step(event)
     if "ResponseURL" in event:
         answer_cloudformation(event)
         return {}

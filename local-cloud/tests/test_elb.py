@@ -198,7 +198,9 @@ def test_failed_function_is_a_bad_gateway(functions: Balancer) -> None:
 
 def test_functions_are_checked_only_if_asked_for(cloud: Cloud, functions: Balancer) -> None:
     assert functions.state("blue") == [("unavailable", "Target.HealthCheckDisabled")]
-    functions.elb.modify_target_group(TargetGroupArn=functions.arns["blue"], HealthCheckEnabled=True, Matcher={"HttpCode": "201"})
+    functions.elb.modify_target_group(
+        TargetGroupArn=functions.arns["blue"], HealthCheckEnabled=True, Matcher={"HttpCode": "201"}
+    )
     eventually(lambda: functions.state("blue") == [("healthy", "")])
 
 

@@ -1,6 +1,6 @@
 """Routes each request by weight or stickiness cookie to a target group, and there to a healthy target.
 
-https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#target-group-stickiness
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html#forward-actions
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def install(permissions: Permissions) -> None:
     execute, dispatch = alb._execute_actions, alb.dispatch_request
 
     async def dispatch_request(
-        balancer: Any, method: str, path: str, headers: Any, body: Any, query: Any, port: int = 80, *rest: Any, **more: Any
+        balancer: Any, method: str, path: str, headers: Any, body: Any, query: Any, port: int = 80, **more: Any
     ) -> Response:
-        return await dispatch(balancer, method, path, headers, body, query, _port.get() or port, *rest, **more)
+        return await dispatch(balancer, method, path, headers, body, query, _port.get() or port, **more)
 
     async def execute_actions(
         actions: list[Action], method: str, path: str, headers: dict[str, str], *rest: Any, **more: Any
@@ -151,7 +151,14 @@ def install(permissions: Permissions) -> None:
         return with_cookies(response, cookies(arn, config["DurationSeconds"])) if config["Enabled"] else response
 
     async def forward_to_group(
-        arn: str, method: str, path: str, headers: Any, body: Any, query: Any, raw_query: Any = None, raw_path: Any = None
+        arn: str,
+        method: str,
+        path: str,
+        headers: Any,
+        body: Any,
+        query: Any,
+        raw_query: Any = None,
+        raw_path: Any = None,
     ) -> Response:
         started = time.monotonic()
         group = alb._tgs.get(arn)

@@ -150,10 +150,8 @@ def _deregister(arn: str, target: Target) -> None:
     group = alb._tgs[arn]
     key = key_of(group, target)
     if group.get("TargetType") != "lambda" and any(key_of(group, known) == key for known in registered(arn)):
-        delay = next(
-            (a["Value"] for a in alb._tg_attrs.get(arn, []) if a["Key"] == "deregistration_delay.timeout_seconds"), "300"
-        )
-        _draining[key] = time.monotonic() + float(delay)
+        attributes = {entry["Key"]: entry["Value"] for entry in alb._tg_attrs.get(arn, [])}
+        _draining[key] = time.monotonic() + float(attributes.get("deregistration_delay.timeout_seconds", "300"))
     alb._targets[arn] = [known for known in registered(arn) if key_of(group, known) != key]
     watches.pop(key, None)
 
