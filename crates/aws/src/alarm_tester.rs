@@ -36,6 +36,7 @@ impl CloudWatchAlarmTester {
             .send()
             .await
             .map_err(|error| AlarmTestError {
+                operation: "SetAlarmState",
                 alarm: name.to_owned(),
                 source: failure(error),
             })?;

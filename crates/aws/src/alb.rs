@@ -156,6 +156,7 @@ impl Router for Alb {
             marker: None,
             takes_versions: false,
             pending: None,
+            needs_change: false,
         }
     }
 
@@ -200,14 +201,6 @@ impl Router for Alb {
             state,
             detail,
         }
-    }
-
-    async fn warm(
-        &self,
-        _environment: Environment,
-        _versions: &Versions,
-    ) -> Result<(), RouterError> {
-        Ok(())
     }
 }
 

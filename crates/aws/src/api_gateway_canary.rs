@@ -15,7 +15,7 @@ use aws_sdk_apigateway::Client;
 use aws_sdk_apigateway::error::ProvideErrorMetadata as _;
 use aws_sdk_apigateway::types::{CanarySettings, Op, PatchOperation};
 use cutover_domain::switch::{
-    Capacity, CapacityReading, Environment, Order, RouterReading, Seen, Versions, Weights,
+    Environment, Order, RouterReading, Seen, Versions, Weights,
 };
 use cutover_ports::switch::{Router, RouterError, Source};
 
@@ -248,6 +248,7 @@ impl Router for ApiGatewayCanary {
             base,
             takes_versions: false,
             pending: None,
+            needs_change: false,
         }
     }
 
@@ -279,23 +280,6 @@ impl Router for ApiGatewayCanary {
         Ok(())
     }
 
-    /// A stage knows of integrations and not of what stands behind them.
-    async fn capacity(&self, environment: Environment, _versions: &Versions) -> CapacityReading {
-        CapacityReading {
-            router: self.name.clone(),
-            environment,
-            state: Capacity::NotApplicable,
-            detail: "a stage does not tell what its integrations can take".to_owned(),
-        }
-    }
-
-    async fn warm(
-        &self,
-        _environment: Environment,
-        _versions: &Versions,
-    ) -> Result<(), RouterError> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

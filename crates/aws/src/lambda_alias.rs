@@ -24,7 +24,7 @@ const MARK: &str = "cutover generation ";
 /// How far a weight may be from a whole percent: rounding of the service's own scale of 0.0 to 1.0.
 const TOLERANCE: f64 = 1e-6;
 
-/// Seconds until all invocations follow an accepted write.
+/// The alias is asked at each invocation of the function: a change is in effect at once, but for what is under way.
 const EFFECT_SECONDS: u64 = 1;
 
 /// What wakes a version: the action of payment-validation that touches nothing.
@@ -76,6 +76,7 @@ impl LambdaAlias {
             base: None,
             takes_versions: true,
             pending: None,
+            needs_change: false,
         }
     }
 

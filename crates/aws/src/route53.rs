@@ -13,7 +13,7 @@ use aws_sdk_route53::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::types::{ChangeBatch, ChangeStatus, RrType};
 use cutover_domain::switch::{
-    Capacity, CapacityReading, Environment, Order, RouterReading, Seen, Versions,
+    Environment, Order, RouterReading, Seen, Versions,
 };
 use cutover_ports::switch::{Router, RouterError, Source};
 
@@ -258,6 +258,7 @@ impl Router for Route53 {
             marker: None,
             takes_versions: false,
             pending,
+            needs_change: true,
         }
     }
 
@@ -319,21 +320,4 @@ impl Router for Route53 {
         }
     }
 
-    /// DNS knows of names and not of what stands behind them.
-    async fn capacity(&self, environment: Environment, _versions: &Versions) -> CapacityReading {
-        CapacityReading {
-            router: self.name.clone(),
-            environment,
-            state: Capacity::NotApplicable,
-            detail: "records do not tell what their targets can take".to_owned(),
-        }
-    }
-
-    async fn warm(
-        &self,
-        _environment: Environment,
-        _versions: &Versions,
-    ) -> Result<(), RouterError> {
-        Ok(())
-    }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod journal;
 mod observation;
 mod plan;
+mod reading;
 mod resource;
 mod state;
 mod step;
@@ -17,10 +18,14 @@ mod upkeep;
 pub use decision::{Action, Decision, Evidence, Order, Refusal, Verb};
 pub use environment::{Environment, Versions, Weights};
 pub use journal::{BrokenChain, Entry, FIRST_HASH, verify};
-pub use observation::{
-    AlarmState, By, Command, GuardReading, Health, Observation, ResourceChange, RouterReading,
-    Seen, Start, Trigger, Validation,
-};
+pub use observation::{By, Command, Observation, Policy, ResourceChange, Start, Trigger};
 pub use plan::{BAKE_SECONDS_MAX, PlanError, STEPS_MAX, Step, Strategy};
-pub use state::{Intent, LastDecision, Migration, OnDrift, Phase, Purpose, State};
+pub use reading::{
+    AlarmState, Capacity, CapacityReading, CountsReading, Direction, FenceSeen, GuardReading,
+    Health, Lag, LagReading, MayWrite, RouterReading, Seen, Tally, TripSeen, Validation,
+};
+pub use state::{
+    Drill, DrillBy, FenceOrder, Intent, LastDecision, Migration, OnDrift, Phase, Purpose,
+    StackNote, State,
+};
 pub use step::step;
