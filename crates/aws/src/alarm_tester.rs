@@ -55,3 +55,46 @@ impl AlarmTester for CloudWatchAlarmTester {
         self.set(name, StateValue::Ok, "the drill is over").await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::replay::{Answer, Replay};
+
+    #[tokio::test]
+    async fn an_alarm_is_tripped_with_its_reason_and_restored() {
+        let done = || Answer::cbor(200, &json!({}));
+        let replay = Replay::new([done(), done()]);
+        let tester = CloudWatchAlarmTester::new(&replay.config().await);
+        tester
+            .trip("errors-green", &"drill ".repeat(1000))
+            .await
+            .unwrap();
+        tester.restore("errors-green").await.unwrap();
+        let sent = replay.sent();
+        let says = |index: usize, part: &str| sent[index].text().contains(part);
+        assert!(says(0, "errors-green") && says(0, "ALARM") && says(0, "drill"));
+        assert!(sent[0].body.len() < 1500, "the reason fits");
+        assert!(says(1, "errors-green") && says(1, "OK"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_alarm_and_says_why() {
+        let missing =
+            json!({"__type": "com.amazonaws.cloudwatch#ResourceNotFound", "message": "none"});
+        let replay = Replay::new([Answer::cbor(404, &missing)]);
+        let tester = CloudWatchAlarmTester::new(&replay.config().await);
+        let error = tester.trip("errors-green", "drill").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "SetAlarmState of alarm errors-green failed"
+        );
+        assert!(
+            error.source.to_string().contains("does not exist"),
+            "{}",
+            error.source
+        );
+    }
+}

@@ -252,7 +252,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_slowest_metric_of_an_expression_counts() {
-        let stat = |period: i32| json!({"Metric": {"MetricName": "m"}, "Period": period, "Stat": "Sum"});
+        let stat =
+            |period: i32| json!({"Metric": {"MetricName": "m"}, "Period": period, "Stat": "Sum"});
         let expression = json!({
             "AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true, "EvaluationPeriods": 2,
             "Metrics": [

@@ -229,7 +229,8 @@ fn capacity(targets: &[TargetHealthDescription]) -> (Capacity, String) {
     }
     if every(&TargetHealthReasonEnum::NotInUse) {
         // A group at weight 0 is in use; one that no action names is not, and nobody checks its targets.
-        let why = "no action of a load balancer names the target group, so its targets are not checked";
+        let why =
+            "no action of a load balancer names the target group, so its targets are not checked";
         return (Capacity::Unknown, why.to_owned());
     }
     let mut reasons: Vec<&str> = health

@@ -7,7 +7,7 @@
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, TargetGroupStickinessConfig, TargetGroupTuple,
 };
-use cutover_domain::switch::{Environment, Order, Seen, Weights};
+use cutover_domain::switch::{Environment, Order, Seen};
 
 use crate::shares;
 
@@ -139,10 +139,8 @@ fn forward(action: &Action, groups: &Groups, order: &Order, was: &Seen) -> Actio
         .forward_config()
         .and_then(ForwardActionConfig::target_group_stickiness_config)
         .cloned();
-    if drops_stickiness(order, was) {
-        if let Some(stickiness) = &mut stickiness {
-            stickiness.enabled = Some(false);
-        }
+    if let Some(stickiness) = stickiness.as_mut().filter(|_| drops_stickiness(order, was)) {
+        stickiness.enabled = Some(false);
     }
     Action::builder()
         .r#type(ActionTypeEnum::Forward)
@@ -188,7 +186,7 @@ pub(crate) fn base(seen: &Seen) -> Option<Environment> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_elasticloadbalancingv2::types::AuthenticateOidcActionConfig;
-    use cutover_domain::switch::Versions;
+    use cutover_domain::switch::{Versions, Weights};
     use proptest::prelude::*;
 
     use super::*;
@@ -206,6 +204,7 @@ mod tests {
             base: Environment::Blue,
             weights,
             versions: Versions::default(),
+            routers: Vec::new(),
         }
     }
 

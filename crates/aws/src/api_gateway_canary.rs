@@ -14,9 +14,7 @@ use aws_config::SdkConfig;
 use aws_sdk_apigateway::Client;
 use aws_sdk_apigateway::error::ProvideErrorMetadata as _;
 use aws_sdk_apigateway::types::{CanarySettings, Op, PatchOperation};
-use cutover_domain::switch::{
-    Environment, Order, RouterReading, Seen, Versions, Weights,
-};
+use cutover_domain::switch::{Environment, Order, RouterReading, Seen, Versions, Weights};
 use cutover_ports::switch::{Router, RouterError, Source};
 
 use crate::failure::failure;
@@ -279,7 +277,6 @@ impl Router for ApiGatewayCanary {
         }
         Ok(())
     }
-
 }
 
 #[cfg(test)]
@@ -294,6 +291,7 @@ mod tests {
             base,
             weights,
             versions: Versions::default(),
+            routers: Vec::new(),
         }
     }
 

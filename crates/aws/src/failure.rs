@@ -56,16 +56,21 @@ where
 /// What an operator can do about an error, where its code says so. Services have different codes for the same thing.
 fn advice(code: &str) -> Option<&'static str> {
     const DENIED: &str = "the function's role does not allow this call on this resource";
-    const THROTTLED: &str = "throttled; the retries that fit the invocation are used up, the next one tries again";
+    const THROTTLED: &str =
+        "throttled; the retries that fit the invocation are used up, the next one tries again";
     let code = code.strip_suffix("Exception").unwrap_or(code);
     match code {
         "AccessDenied" | "AuthorizationError" | "Unauthorized" | "UnauthorizedOperation" => {
             Some(DENIED)
         }
-        "ExpiredToken" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClient" => {
-            Some("the function's credentials are not accepted")
-        }
-        "LimitExceeded" | "PriorRequestNotComplete" | "RequestLimitExceeded" | "Throttling"
+        "ExpiredToken"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClient" => Some("the function's credentials are not accepted"),
+        "LimitExceeded"
+        | "PriorRequestNotComplete"
+        | "RequestLimitExceeded"
+        | "Throttling"
         | "TooManyRequests" => Some(THROTTLED),
         // RuleNotFound, NoSuchHostedZone, ResourceNotFoundFault and the like.
         missing if missing.contains("NotFound") || missing.starts_with("NoSuch") => {

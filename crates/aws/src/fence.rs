@@ -81,10 +81,14 @@ fn stands(payload: &[u8], epoch: u64, may_write: MayWrite) -> Result<(), String>
     let answer: Value =
         serde_json::from_slice(payload).map_err(|_| "the answer is no JSON".to_owned())?;
     for ledger in ["blue", "green"] {
-        let said = answer.get("ledgers").and_then(|ledgers| ledgers.get(ledger));
+        let said = answer
+            .get("ledgers")
+            .and_then(|ledgers| ledgers.get(ledger));
         let Some(said) = said else {
             let answer = shown(payload);
-            return Err(format!("the answer does not tell of the {ledger} ledger: {answer}"));
+            return Err(format!(
+                "the answer does not tell of the {ledger} ledger: {answer}"
+            ));
         };
         let may = |color: &str| {
             let said = said.get("mayWrite").and_then(|may| may.get(color));
@@ -153,9 +157,21 @@ mod tests {
         assert_eq!(replay.sent()[0].json(), asked);
 
         for (status, blue, told) in [
-            ("pass", ledger(8, false, true), "blue ledger is not at epoch 7"),
-            ("pass", ledger(6, false, true), "blue ledger is not at epoch 7"),
-            ("pass", ledger(7, true, true), "blue ledger is not at epoch 7"),
+            (
+                "pass",
+                ledger(8, false, true),
+                "blue ledger is not at epoch 7",
+            ),
+            (
+                "pass",
+                ledger(6, false, true),
+                "blue ledger is not at epoch 7",
+            ),
+            (
+                "pass",
+                ledger(7, true, true),
+                "blue ledger is not at epoch 7",
+            ),
             ("pass", json!({"epoch": 7}), "blue ledger is not at epoch 7"),
             ("pass", Value::Null, "blue ledger is not at epoch 7"),
             ("fail", good.clone(), "status fail"),
@@ -164,8 +180,14 @@ mod tests {
             failed(&set(vec![Answer::json(200, &answer)]).await.0, told);
         }
         let one = json!({"status": "pass", "ledgers": {"green": good}});
-        failed(&set(vec![Answer::json(200, &one)]).await.0, "does not tell of the blue ledger");
-        failed(&set(vec![Answer::json(200, &json!("done"))]).await.0, "does not tell");
+        failed(
+            &set(vec![Answer::json(200, &one)]).await.0,
+            "does not tell of the blue ledger",
+        );
+        failed(
+            &set(vec![Answer::json(200, &json!("done"))]).await.0,
+            "does not tell",
+        );
     }
 
     fn failed(seen: &FenceSeen, told: &str) {

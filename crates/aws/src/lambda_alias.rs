@@ -10,7 +10,7 @@ use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{AliasRoutingConfiguration, State};
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, State, StateReasonCode};
 use cutover_domain::switch::{
     Capacity, CapacityReading, Environment, Order, RouterReading, Seen, Versions, Weights,
 };
@@ -239,9 +239,9 @@ impl Router for LambdaAlias {
             }
             // The invocation that wakes an idle version is refused itself, and the version is Pending from then on.
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_lambda::operation::invoke::InvokeError::is_resource_not_ready_exception) =>
+                if error.as_service_error().is_some_and(
+                    aws_sdk_lambda::operation::invoke::InvokeError::is_resource_not_ready_exception,
+                ) =>
             {
                 Ok(())
             }
@@ -274,7 +274,9 @@ impl LambdaAlias {
         let Some(state) = configuration.state() else {
             return (Capacity::Unknown, format!("version {version} has no state"));
         };
-        let reason = configuration.state_reason_code().map(|code| code.as_str());
+        let reason = configuration
+            .state_reason_code()
+            .map(StateReasonCode::as_str);
         let detail = match reason {
             Some(reason) => format!("version {version} is {} ({reason})", state.as_str()),
             None => format!("version {version} is {}", state.as_str()),

@@ -77,7 +77,8 @@ pub(crate) async fn series(
                 .metric_data_results()
                 .iter()
                 .find(|result| result.id() == Some(&id(index)));
-            take(result, series, token.is_some()).map_err(|why| format!("{}: {why}", metric.name))?;
+            take(result, series, token.is_some())
+                .map_err(|why| format!("{}: {why}", metric.name))?;
         }
         if token.is_none() {
             return Ok(all);

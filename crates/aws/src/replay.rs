@@ -153,7 +153,10 @@ impl HttpConnector for Replay {
         let mut inner = self.inner();
         let sent = Sent {
             method: request.method().to_owned(),
-            uri: request.uri().trim_start_matches("http://aws.invalid").to_owned(),
+            uri: request
+                .uri()
+                .trim_start_matches("http://aws.invalid")
+                .to_owned(),
             body: request.body().bytes().unwrap_or_default().to_vec(),
         };
         inner.sent.push(sent.clone());

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_sdk_databasemigration::types::{Filter, ReplicationTask};
+use aws_sdk_databasemigration::types::{Filter, ReplicationTask, ReplicationTaskStats};
 use cutover_domain::switch::{Direction, Lag, LagReading};
 use cutover_ports::switch::ReplicationReader;
 
@@ -101,7 +101,12 @@ impl DmsReplication {
         let instances = answer.replication_instances.unwrap_or_default();
         Ok(instances
             .into_iter()
-            .filter_map(|i| Some((i.replication_instance_arn?, i.replication_instance_identifier?)))
+            .filter_map(|i| {
+                Some((
+                    i.replication_instance_arn?,
+                    i.replication_instance_identifier?,
+                ))
+            })
             .collect())
     }
 
@@ -199,7 +204,7 @@ fn state(task: &ReplicationTask, instances: &BTreeMap<String, String>) -> State 
     }
     let errored = task
         .replication_task_stats()
-        .map_or(0, |stats| stats.tables_errored());
+        .map_or(0, ReplicationTaskStats::tables_errored);
     if errored > 0 {
         return Err(Lag::Stopped(format!("tables in error: {errored}")));
     }
@@ -210,10 +215,7 @@ fn state(task: &ReplicationTask, instances: &BTreeMap<String, String>) -> State 
     };
     let task = resource(task.replication_task_arn().unwrap_or_default());
     Ok(BTreeMap::from([
-        (
-            "ReplicationInstanceIdentifier".to_owned(),
-            instance.clone(),
-        ),
+        ("ReplicationInstanceIdentifier".to_owned(), instance.clone()),
         ("ReplicationTaskIdentifier".to_owned(), task.to_owned()),
     ]))
 }
@@ -242,5 +244,161 @@ fn window() -> Span {
         from: until - WINDOW_SECONDS,
         until,
         period: 60,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::replay::{Answer, Replay};
+
+    const INSTANCE: &str = "arn:aws:dms:eu-central-1:123456789012:rep:INSTANCE1";
+
+    fn arn(name: &str) -> String {
+        format!("arn:aws:dms:eu-central-1:123456789012:task:{name}")
+    }
+
+    fn task(name: &str, status: &str) -> Value {
+        json!({
+            "ReplicationTaskArn": arn(name), "Status": status, "ReplicationInstanceArn": INSTANCE,
+            "ReplicationTaskStats": {"TablesErrored": 0},
+        })
+    }
+
+    fn tasks(tasks: &[Value], marker: Option<&str>) -> Answer {
+        let mut answer = json!({"ReplicationTasks": tasks});
+        if let Some(marker) = marker {
+            answer["Marker"] = json!(marker);
+        }
+        Answer::json(200, &answer)
+    }
+
+    fn instances() -> Answer {
+        let instance =
+            json!({"ReplicationInstanceArn": INSTANCE, "ReplicationInstanceIdentifier": "copier"});
+        Answer::json(200, &json!({"ReplicationInstances": [instance]}))
+    }
+
+    /// Each metric's values, the newest first, as CloudWatch has them.
+    fn metrics(values: &[&[f64]]) -> Answer {
+        let result = |(index, values): (usize, &&[f64])| {
+            let times = (0..values.len()).map(|age| json!({"$time": 6000 - 60 * age}));
+            let times: Vec<Value> = times.collect();
+            json!({"Id": format!("m{index}"), "StatusCode": "Complete", "Timestamps": times, "Values": values})
+        };
+        let results: Vec<Value> = values.iter().enumerate().map(result).collect();
+        Answer::cbor(200, &json!({"MetricDataResults": results}))
+    }
+
+    async fn read(answers: Vec<Answer>) -> (Vec<LagReading>, Replay) {
+        let replay = Replay::new(answers);
+        let source = |name, direction| ReplicationSource {
+            arn: arn(name),
+            direction,
+        };
+        let sources = vec![
+            source("THERE", Direction::BlueToGreen),
+            source("BACK", Direction::GreenToBlue),
+        ];
+        let reader = DmsReplication::new(&replay.config().await, sources);
+        (reader.read().await, replay)
+    }
+
+    #[tokio::test]
+    async fn the_lag_is_the_worse_of_the_newest_words() {
+        let answers = vec![
+            tasks(&[task("BACK", "running")], Some("more")),
+            tasks(&[task("THERE", "running")], None),
+            instances(),
+            metrics(&[&[1.0, 900.0], &[2.4, 0.0], &[7.0], &[3.0]]),
+        ];
+        let (readings, replay) = read(answers).await;
+        let expected = |task: &str, direction, seconds| LagReading {
+            task: task.to_owned(),
+            direction,
+            lag: Lag::Seconds(seconds),
+        };
+        assert_eq!(
+            readings,
+            [
+                expected("THERE", Direction::BlueToGreen, 3),
+                expected("BACK", Direction::GreenToBlue, 7),
+            ]
+        );
+        let sent = replay.sent();
+        let filter =
+            json!([{"Name": "replication-task-arn", "Values": [arn("THERE"), arn("BACK")]}]);
+        assert_eq!(sent[0].json()["Filters"], filter);
+        let asked = sent[3].text();
+        for part in [
+            "CDCLatencySource",
+            "CDCLatencyTarget",
+            "copier",
+            "THERE",
+            "BACK",
+        ] {
+            assert!(asked.contains(part), "{part}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_does_not_run_copies_nothing() {
+        let mut failed = task("THERE", "failed");
+        failed["LastFailureMessage"] = json!("Last Error: no binlog");
+        let mut errored = task("BACK", "running");
+        errored["ReplicationTaskStats"] = json!({"TablesErrored": 2});
+        let (readings, _) = read(vec![tasks(&[failed, errored], None), instances()]).await;
+        let stopped = |why: &str| Lag::Stopped(why.to_owned());
+        assert_eq!(
+            readings[0].lag,
+            stopped("the task is failed: Last Error: no binlog")
+        );
+        assert_eq!(readings[1].lag, stopped("tables in error: 2"));
+        let (readings, _) = read(vec![tasks(&[], None)]).await;
+        assert_eq!(readings[0].lag, stopped("there is no such task"));
+        let gone = json!({"__type": "ResourceNotFoundFault", "message": "none"});
+        let (readings, _) = read(vec![Answer::json(400, &gone)]).await;
+        assert!(matches!(&readings[0].lag, Lag::Unknown(why) if why.contains("does not exist")));
+    }
+
+    #[tokio::test]
+    async fn a_lag_that_is_not_said_is_unknown_and_not_zero() {
+        let running = || tasks(&[task("THERE", "running"), task("BACK", "running")], None);
+        let none: &[f64] = &[];
+        let silent = vec![
+            running(),
+            instances(),
+            metrics(&[none, &[1.0], &[0.0], &[0.0]]),
+        ];
+        let (readings, _) = read(silent).await;
+        assert!(matches!(readings[0].lag, Lag::Unknown(_)), "{readings:?}");
+        assert_eq!(readings[1].lag, Lag::Seconds(0));
+        let forbidden =
+            json!({"Id": "m0", "StatusCode": "Forbidden", "Timestamps": [], "Values": []});
+        let forbidden = Answer::cbor(200, &json!({"MetricDataResults": [forbidden]}));
+        let no_instance = Answer::json(200, &json!({"ReplicationInstances": []}));
+        let denied = || json!({"__type": "AccessDeniedFault", "message": "no"});
+        for answers in [
+            vec![running(), instances(), forbidden],
+            vec![
+                running(),
+                instances(),
+                Answer::Lost,
+                Answer::Lost,
+                Answer::Lost,
+            ],
+            vec![running(), no_instance],
+            vec![running(), Answer::json(400, &denied())],
+            vec![Answer::json(400, &denied())],
+            vec![Answer::Lost, Answer::Lost, Answer::Lost],
+        ] {
+            let (readings, _) = read(answers).await;
+            assert_eq!(readings.len(), 2);
+            for reading in readings {
+                assert!(matches!(reading.lag, Lag::Unknown(_)), "{reading:?}");
+            }
+        }
     }
 }

@@ -12,9 +12,7 @@ use aws_sdk_route53::Client;
 use aws_sdk_route53::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::types::{ChangeBatch, ChangeStatus, RrType};
-use cutover_domain::switch::{
-    Environment, Order, RouterReading, Seen, Versions,
-};
+use cutover_domain::switch::{Environment, Order, RouterReading, Seen, Versions};
 use cutover_ports::switch::{Router, RouterError, Source};
 
 use crate::failure::failure;
@@ -319,5 +317,4 @@ impl Router for Route53 {
             }
         }
     }
-
 }

@@ -136,7 +136,10 @@ impl Records {
     }
 
     fn next_scale(&self, key: &Key) -> u8 {
-        let weight = |environment| self.of(key, environment).and_then(ResourceRecordSet::weight);
+        let weight = |environment| {
+            self.of(key, environment)
+                .and_then(ResourceRecordSet::weight)
+        };
         let total = weight(Environment::Blue).unwrap_or_default()
             + weight(Environment::Green).unwrap_or_default();
         let [first, second] = SCALES;
