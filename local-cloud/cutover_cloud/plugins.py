@@ -7,14 +7,17 @@ from cutover_cloud import (
     alias_routing,
     canary,
     custom_resources,
+    databases,
     declared_secrets,
     declared_tables,
+    dms,
     dns,
     elb,
     function_log,
     function_state,
     gateway,
     permissions,
+    recovery_points,
     rotation,
     rule_targets,
     schedules,
@@ -53,4 +56,7 @@ def install(settings: Settings) -> Executor:
     elb.install(permitted)
     dns.install(settings.dns_seconds)
     rotation.install(permitted)
+    databases.install()
+    dms.install()
+    recovery_points.install()
     return executor.install(settings)
