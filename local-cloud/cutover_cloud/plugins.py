@@ -8,7 +8,9 @@ from cutover_cloud import (
     canary,
     custom_resources,
     databases,
+    declared_network,
     declared_secrets,
+    declared_services,
     declared_tables,
     dms,
     dns,
@@ -17,6 +19,7 @@ from cutover_cloud import (
     function_state,
     gateway,
     permissions,
+    recorded_types,
     recovery_points,
     rotation,
     rule_targets,
@@ -59,4 +62,7 @@ def install(settings: Settings) -> Executor:
     databases.install()
     dms.install()
     recovery_points.install()
+    declared_network.install()
+    declared_services.install()
+    recorded_types.install()
     return executor.install(settings)
