@@ -7,14 +7,20 @@ from cutover_cloud import (
     alias_routing,
     canary,
     custom_resources,
+    databases,
+    declared_network,
     declared_secrets,
+    declared_services,
     declared_tables,
+    dms,
     dns,
     elb,
     function_log,
     function_state,
     gateway,
     permissions,
+    recorded_types,
+    recovery_points,
     rotation,
     rule_targets,
     schedules,
@@ -53,4 +59,10 @@ def install(settings: Settings) -> Executor:
     elb.install(permitted)
     dns.install(settings.dns_seconds)
     rotation.install(permitted)
+    databases.install()
+    dms.install()
+    recovery_points.install()
+    declared_network.install()
+    declared_services.install()
+    recorded_types.install()
     return executor.install(settings)

@@ -13,6 +13,7 @@ from ministack import app
 
 from cutover_cloud import control
 from cutover_cloud.alarms import engine
+from cutover_cloud.dms import feed
 from cutover_cloud.dns import checks
 from cutover_cloud.elb import health
 from cutover_cloud.rotation import driver
@@ -24,6 +25,8 @@ log = logging.getLogger("cutover_cloud")
 # A connection is kept longer than any client idles, so that none is closed under a request.
 KEEP_ALIVE_SECONDS = 300
 PARENT_SECONDS = 0.5
+# Alarms, load balancers' and Route 53's health checks, rotations that are due, metrics of replication.
+FOREVER = (engine.run, health.run, checks.run, driver.run, feed.run)
 
 
 def log_to_file(settings: Settings) -> None:
@@ -67,7 +70,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     stop = asyncio.Event()
     server = _uvicorn(settings)
     serving = asyncio.create_task(server.serve())
-    background = [asyncio.create_task(forever()) for forever in (engine.run, health.run, checks.run, driver.run)]
+    background = [asyncio.create_task(forever()) for forever in FOREVER]
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     # After uvicorn's own handlers, which would wait for every open request.

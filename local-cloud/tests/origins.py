@@ -17,13 +17,13 @@ class Origin:
 
     def __init__(self, name: str) -> None:
         self.healthy = True
-        self.checks = 0
+        self.requests = 0
         origin = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 checked = self.path == "/health"
-                origin.checks += checked
+                origin.requests += not checked
                 body = (name + " " + self.path).encode()
                 self.send_response(503 if checked and not origin.healthy else 200)
                 self.send_header("Content-Length", str(len(body)))

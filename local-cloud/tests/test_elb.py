@@ -70,9 +70,18 @@ def group(cloud: Cloud, name: str, **more: Any) -> str:
 @pytest.fixture(scope="module")
 def colors(cloud: Cloud) -> Iterator[tuple[Balancer, list[Origin]]]:
     """Two colors of HTTP targets, green with two on one address."""
-    with origins("blue", "green", "green") as running:
+    with origins("blue", "green", "green", "red") as (*running, sick):
+        sick.healthy = False
         balancer = Balancer(cloud, "colors", group(cloud, "blue"), group(cloud, "green"))
-        for color, origin in zip(("blue", "green", "green"), running, strict=True):
+        balancer.arns["red"] = group(cloud, "red")
+        # In use by a rule that no request matches, so that its target is checked from now on.
+        balancer.elb.create_rule(
+            ListenerArn=balancer.listener,
+            Priority=50000,
+            Conditions=[{"Field": "path-pattern", "Values": ["/red"]}],
+            Actions=[{"Type": "forward", "TargetGroupArn": balancer.arns["red"]}],
+        )
+        for color, origin in zip(("blue", "green", "green", "red"), (*running, sick), strict=True):
             balancer.elb.register_targets(
                 TargetGroupArn=balancer.arns[color], Targets=[{"Id": "127.0.0.1", "Port": origin.port}]
             )
@@ -99,7 +108,7 @@ def test_forward_config_is_kept_and_shown(colors: tuple[Balancer, list[Origin]])
     balancer, _ = colors
     balancer.shift(999, 1, sticky=60)
     listener = balancer.elb.describe_listeners(ListenerArns=[balancer.listener])["Listeners"][0]
-    rule = balancer.elb.describe_rules(ListenerArn=balancer.listener)["Rules"][0]
+    rule = balancer.elb.describe_rules(ListenerArn=balancer.listener)["Rules"][-1]
     for action in (listener["DefaultActions"][0], rule["Actions"][0]):
         assert action["ForwardConfig"] == balancer.action(999, 1, sticky=60)["ForwardConfig"]
         assert "TargetGroupArn" not in action
@@ -135,7 +144,11 @@ def test_rules_are_weighted_and_ordered(colors: tuple[Balancer, list[Origin]]) -
         elb.create_rule(
             ListenerArn=balancer.listener, Priority=7, Conditions=condition, Actions=[balancer.action(0, 5)]
         )
-    assert [rule["Priority"] for rule in elb.describe_rules(ListenerArn=balancer.listener)["Rules"]] == ["7", "default"]
+    assert [rule["Priority"] for rule in elb.describe_rules(ListenerArn=balancer.listener)["Rules"]] == [
+        "7",
+        "50000",
+        "default",
+    ]
     elb.delete_rule(RuleArn=made)
 
 
@@ -159,9 +172,15 @@ def test_unhealthy_targets_are_left_out_until_none_is_left(colors: tuple[Balance
     first.healthy = False
     mismatch = ("unhealthy", "Target.ResponseCodeMismatch")
     eventually(lambda: sorted(balancer.state("green")) == [("healthy", ""), mismatch], 15)
-    second.healthy = False
-    eventually(lambda: balancer.state("green") == [mismatch, mismatch], 15)
-    assert get(f"{balancer.url}/")[:2] == (200, "green /")
+    asked = second.requests
+    assert {get(f"{balancer.url}/")[1] for _ in range(20)} == {"green /"} and second.requests == asked + 20
+    # The red group's only target never was healthy.
+    eventually(lambda: balancer.state("red") == [mismatch], 15)
+    balancer.elb.modify_listener(
+        ListenerArn=balancer.listener,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": balancer.arns["red"]}],
+    )
+    assert get(f"{balancer.url}/")[:2] == (200, "red /")
     metrics = balancer_metrics(balancer)
     assert "UnHealthyHostCount" in metrics and "RequestCount" in metrics and "HTTPCode_Target_2XX_Count" in metrics
 
@@ -233,7 +252,8 @@ def test_what_does_not_exist_is_refused(cloud: Cloud, colors: tuple[Balancer, li
     with pytest.raises(ClientError, match="between '0' and '999'"):
         balancer.shift(1000, 0)
     with pytest.raises(elb.exceptions.ResourceInUseException):
-        elb.delete_target_group(TargetGroupArn=balancer.arns["blue"])
+        elb.delete_target_group(TargetGroupArn=balancer.arns["red"])
+    balancer.shift(1, 0)
     second = elb.create_load_balancer(Name="second")["LoadBalancers"][0]["LoadBalancerArn"]
     with pytest.raises(elb.exceptions.TargetGroupAssociationLimitException):
         elb.create_listener(LoadBalancerArn=second, Port=80, Protocol="HTTP", DefaultActions=[balancer.action(1, 0)])

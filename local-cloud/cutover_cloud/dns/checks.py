@@ -158,7 +158,12 @@ def _force(given: dict[str, Any]) -> Any:
 
 def install() -> None:
     """Add GetHealthCheckStatus, and the topic that makes a check pass or fail."""
-    handle = route53.handle_request
+    handle, build = route53.handle_request, route53._build_health_check_el
+
+    def build_lower(parent: Any, check: Check) -> None:
+        """MiniStack writes truths as Python does, which clients read as false."""
+        truths = {name: str(value).lower() for name, value in check["config"].items() if isinstance(value, bool)}
+        build(parent, check | {"config": check["config"] | truths})
 
     async def handle_request(method: str, path: str, headers: Any, body: Any, query_params: Any) -> Any:
         asked = _STATUS.match(path)
@@ -167,4 +172,5 @@ def install() -> None:
         return await handle(method, path, headers, body, query_params)
 
     route53.handle_request = handle_request
+    route53._build_health_check_el = build_lower
     control.register("health-check", _force)
