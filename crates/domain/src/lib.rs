@@ -2,3 +2,4 @@
 
 pub mod payment;
 pub mod switch;
+pub mod validation;
