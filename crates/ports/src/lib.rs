@@ -2,6 +2,7 @@
 //! (feature `fakes`).
 
 pub mod memory;
+pub mod parity;
 pub mod payment;
 pub mod switch;
 pub mod validation;

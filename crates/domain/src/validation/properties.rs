@@ -126,7 +126,7 @@ pub struct Properties {
     pub replication_task: Option<String>,
     /// Seconds that replication may lag behind.
     pub lag_seconds_max: u32,
-    /// Tables whose rows are compared.
+    /// Tables that are compared. If none is named: the schemas of all, and the rows of the ledger's.
     pub parity_tables: Vec<String>,
     /// Target groups of both colors.
     pub target_groups: Vec<String>,
@@ -178,11 +178,7 @@ impl Properties {
             green_secret: given.text("GreenSecretArn")?,
             replication_task: given.text("ReplicationTaskArn")?,
             lag_seconds_max: given.lag()?,
-            parity_tables: if parity_tables.is_empty() {
-                vec![PARITY_TABLE.to_owned()]
-            } else {
-                parity_tables
-            },
+            parity_tables,
             target_groups: [blue?, green?].into_iter().flatten().collect(),
             functions: given.list("FunctionNames")?,
             alarms: given.list("AlarmNames")?,
@@ -195,6 +191,15 @@ impl Properties {
             validate_clusters: given.flag("ValidateRDS")?,
             validate_table: given.flag("ValidateTable")?,
         })
+    }
+
+    /// Tables whose rows are compared.
+    #[must_use]
+    pub fn row_tables(&self) -> Vec<String> {
+        if self.parity_tables.is_empty() {
+            return vec![PARITY_TABLE.to_owned()];
+        }
+        self.parity_tables.clone()
     }
 
     /// A name for what is asked for: the same properties have the same, whatever their order.
@@ -387,7 +392,7 @@ mod tests {
     fn what_is_not_given_has_its_default() {
         let nothing = read(&json!({"ServiceToken": "x", "ServiceTimeout": "600", "SessionTable": "", "Mode": null})).unwrap();
         assert_eq!(nothing.lag_seconds_max, 30);
-        assert_eq!(nothing.parity_tables, ["payments"]);
+        assert_eq!(nothing.row_tables(), ["payments"]);
         assert_eq!(nothing.report_prefix, "validation/");
         assert_eq!(nothing.mode, Mode::Enforce);
         assert_eq!(nothing.session_table, None);
