@@ -10,7 +10,8 @@ use super::text::listed;
 const COPIES_MIN: usize = 2;
 
 /// What a cluster must be, in words.
-pub const EXPECTED: &str = "available, encrypted with a customer's key, two instances in two zones, replication on";
+pub const EXPECTED: &str =
+    "available, encrypted with a customer's key, two instances in two zones, replication on";
 
 /// The two families of engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +113,23 @@ fn copies(cluster: &Cluster) -> Judgement {
         .instances
         .iter()
         .filter(|instance| !is_up(instance.status.as_ref()))
-        .map(|i| format!("{} is {}", i.id, i.status.as_deref().unwrap_or("in no state")))
+        .map(|i| {
+            format!(
+                "{} is {}",
+                i.id,
+                i.status.as_deref().unwrap_or("in no state")
+            )
+        })
         .collect();
     let mut observed = format!(
         "{} of {} instances available, in zones {}",
         up.clone().count(),
         cluster.instances.len(),
-        if zones.is_empty() { "none".to_owned() } else { listed(&zones, 6) }
+        if zones.is_empty() {
+            "none".to_owned()
+        } else {
+            listed(&zones, 6)
+        }
     );
     if !down.is_empty() {
         observed = format!("{observed} ({})", listed(&down, 3));
@@ -126,7 +137,11 @@ fn copies(cluster: &Cluster) -> Judgement {
     if up.count() >= COPIES_MIN && zones.len() >= COPIES_MIN {
         Judgement::pass(observed, expected)
     } else {
-        Judgement::fail(observed, expected, "add a reader in another zone, and wait until it is available")
+        Judgement::fail(
+            observed,
+            expected,
+            "add a reader in another zone, and wait until it is available",
+        )
     }
 }
 
@@ -146,7 +161,10 @@ fn replicates(cluster: &Cluster) -> Judgement {
             Judgement::pass(format!("{name} = {seen}"), expected)
         }
         seen => Judgement::fail(
-            format!("{name} = {}", seen.filter(|s| !s.is_empty()).unwrap_or("not set")),
+            format!(
+                "{name} = {}",
+                seen.filter(|s| !s.is_empty()).unwrap_or("not set")
+            ),
             expected,
             format!("set {name} to {value} in the cluster's parameter group and reboot the writer"),
         ),
@@ -191,9 +209,17 @@ pub fn compatibility(blue: &Cluster, green: &Cluster) -> Judgement {
         );
     }
     // Aurora counts its own releases: they compare with those of the same engine only.
-    let is_older = if blue.engine == green.engine { g < b } else { g.series < b.series };
+    let is_older = if blue.engine == green.engine {
+        g < b
+    } else {
+        g.series < b.series
+    };
     if is_older {
-        return Judgement::fail(observed, EXPECTED, "upgrade green to blue's version or later");
+        return Judgement::fail(
+            observed,
+            EXPECTED,
+            "upgrade green to blue's version or later",
+        );
     }
     Judgement::pass(observed, EXPECTED)
 }
@@ -278,7 +304,10 @@ mod tests {
             (|c| c.encrypted = None, "not encrypted"),
             (|c| c.instances.truncate(1), "1 of 1"),
             (|c| c.instances[1].zone = Some("a".to_owned()), "zones a"),
-            (|c| c.instances[1].status = Some("creating".to_owned()), "creating"),
+            (
+                |c| c.instances[1].status = Some("creating".to_owned()),
+                "creating",
+            ),
             (|c| c.replication_parameter = Some("OFF".to_owned()), "OFF"),
             (|c| c.replication_parameter = None, "not set"),
         ];
@@ -291,23 +320,46 @@ mod tests {
 
     #[test]
     fn a_key_that_could_not_be_seen_is_unknown_and_awss_own_fails() {
-        let judged = |key| cluster(&good(), key).status;
-        assert_eq!(judged(Some(Ok(&own_key(Some(false))))), Status::Fail);
-        assert_eq!(judged(Some(Ok(&own_key(None)))), Status::Unknown);
+        let judged = |customer_managed| {
+            let key = own_key(customer_managed);
+            cluster(&good(), Some(Ok(&key))).status
+        };
+        assert_eq!(judged(Some(false)), Status::Fail);
         assert_eq!(judged(None), Status::Unknown);
+        assert_eq!(cluster(&good(), None).status, Status::Unknown);
         let blind = Judgement::unknown("denied", "", "");
-        assert_eq!(judged(Some(Err(blind))), Status::Unknown);
+        assert_eq!(cluster(&good(), Some(Err(blind))).status, Status::Unknown);
     }
 
     #[test]
     fn clusters_are_compatible_where_there_is_a_way_back() {
         use Status::{Fail, Pass, Unknown};
         for (blue, green, status) in [
-            ("aurora-mysql 8.0.mysql_aurora.3.10.1", "aurora-mysql 8.0.mysql_aurora.3.10.1", Pass),
-            ("aurora-mysql 8.0.mysql_aurora.3.8.0", "aurora-mysql 8.0.mysql_aurora.3.10.0", Pass),
-            ("aurora-mysql 8.0.mysql_aurora.3.10.1", "aurora-mysql 8.0.mysql_aurora.3.8.0", Fail),
-            ("aurora-mysql 8.0.mysql_aurora.3.10.1", "aurora-mysql 8.4.mysql_aurora.8.4.0", Fail),
-            ("aurora-mysql 8.0.mysql_aurora.3.10.1", "aurora-postgresql 17.4", Fail),
+            (
+                "aurora-mysql 8.0.mysql_aurora.3.10.1",
+                "aurora-mysql 8.0.mysql_aurora.3.10.1",
+                Pass,
+            ),
+            (
+                "aurora-mysql 8.0.mysql_aurora.3.8.0",
+                "aurora-mysql 8.0.mysql_aurora.3.10.0",
+                Pass,
+            ),
+            (
+                "aurora-mysql 8.0.mysql_aurora.3.10.1",
+                "aurora-mysql 8.0.mysql_aurora.3.8.0",
+                Fail,
+            ),
+            (
+                "aurora-mysql 8.0.mysql_aurora.3.10.1",
+                "aurora-mysql 8.4.mysql_aurora.8.4.0",
+                Fail,
+            ),
+            (
+                "aurora-mysql 8.0.mysql_aurora.3.10.1",
+                "aurora-postgresql 17.4",
+                Fail,
+            ),
             ("aurora-postgresql 16.6", "aurora-postgresql 17.4", Pass),
             ("aurora-postgresql 17.4", "aurora-postgresql 16.6", Fail),
             ("mysql 8.0.39", "aurora-mysql 8.0.mysql_aurora.3.10.1", Pass),

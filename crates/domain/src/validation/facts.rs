@@ -93,7 +93,7 @@ pub struct SecretFacts {
 }
 
 /// A replication task.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReplicationTask {
     /// Its ARN.
     pub arn: String,

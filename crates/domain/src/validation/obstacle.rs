@@ -35,7 +35,9 @@ impl Obstacle {
             Self::Denied => Judgement::unknown(
                 format!("access denied at {operation} for {thing}: {said}"),
                 expected,
-                format!("allow {operation} on {thing} in the validator's role and in the key's policy"),
+                format!(
+                    "allow {operation} on {thing} in the validator's role and in the key's policy"
+                ),
             ),
             Self::Throttled => Judgement::unknown(
                 format!("throttled at {operation} for {thing}: {said}"),

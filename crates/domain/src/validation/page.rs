@@ -73,7 +73,8 @@ fn lead(report: &Report, deployment: Option<&str>) -> String {
         (true, _) => "Reported only: nothing is held back.",
         (false, _) => "The migration is held back.",
     };
-    let deployment = deployment.map_or_else(String::new, |id| format!(" Deployment {}.", escaped(id)));
+    let deployment =
+        deployment.map_or_else(String::new, |id| format!(" Deployment {}.", escaped(id)));
     format!(
         "{follows}{deployment} Mode {}. Validated at {}.",
         report.mode.as_str(),
@@ -162,13 +163,19 @@ mod tests {
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;script&gt;") && page.contains("healthy &amp; well"));
         assert!(page.contains("Deployment &lt;7&gt;"));
-        assert!(!page.contains("http://") && !page.contains("https://"), "it loads nothing");
+        assert!(
+            !page.contains("http://") && !page.contains("https://"),
+            "it loads nothing"
+        );
     }
 
     #[test]
     fn what_failed_comes_first_with_what_to_do() {
         let page = page(&sample(), "dev-payment-ab12cd34", None);
-        let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} in {page}"));
+        let at = |text: &str| {
+            page.find(text)
+                .unwrap_or_else(|| panic!("{text} in {page}"))
+        };
         assert!(at("target-health") < at("session-table"));
         assert!(at("session-table") < at(">keys<"));
         assert!(page.contains("<b>To do:</b> mend it"));

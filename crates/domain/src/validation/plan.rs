@@ -24,7 +24,10 @@ impl Plan {
         };
         required(properties)?;
         for check in Check::ALL {
-            let named = properties.checks.as_ref().map(|checks| checks.contains(&check));
+            let named = properties
+                .checks
+                .as_ref()
+                .map(|checks| checks.contains(&check));
             if named == Some(false) {
                 let why = "not among Checks";
                 plan.skipped.push((check, Judgement::skipped(why)));
@@ -134,7 +137,10 @@ mod tests {
 
     #[test]
     fn what_is_given_is_checked() {
-        assert_eq!(plan(&json!({"SessionTable": "s"})).unwrap(), ["session-table"]);
+        assert_eq!(
+            plan(&json!({"SessionTable": "s"})).unwrap(),
+            ["session-table"]
+        );
         assert_eq!(
             plan(&json!({"BlueClusterId": "b", "GreenClusterId": "g"})).unwrap(),
             ["blue-cluster", "green-cluster", "cluster-compatibility"]
@@ -145,7 +151,10 @@ mod tests {
                 .len(),
             10
         );
-        assert_eq!(plan(&json!({"ReplicationTaskArn": "t"})).unwrap(), ["replication"]);
+        assert_eq!(
+            plan(&json!({"ReplicationTaskArn": "t"})).unwrap(),
+            ["replication"]
+        );
     }
 
     #[test]
@@ -162,8 +171,12 @@ mod tests {
     fn only_named_checks_run_and_each_must_be_able_to() {
         let given = json!({"SessionTable": "s", "AlarmNames": "a", "Checks": "alarms"});
         assert_eq!(plan(&given).unwrap(), ["alarms"]);
-        let error = plan(&json!({"SessionTable": "s", "Checks": "alarms,session-table"})).unwrap_err();
-        assert!(error.contains("alarms") && error.contains("AlarmNames"), "{error}");
+        let error =
+            plan(&json!({"SessionTable": "s", "Checks": "alarms,session-table"})).unwrap_err();
+        assert!(
+            error.contains("alarms") && error.contains("AlarmNames"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -173,7 +186,10 @@ mod tests {
             json!({"Mode": "report", "DeploymentId": "1"}),
             json!({"ValidateRDS": "false", "ClusterId": "c"}),
         ] {
-            assert!(plan(&nothing).unwrap_err().contains("nothing to check"), "{nothing}");
+            assert!(
+                plan(&nothing).unwrap_err().contains("nothing to check"),
+                "{nothing}"
+            );
         }
     }
 

@@ -84,8 +84,13 @@ impl Checkpoint {
                 window_ms / 1000
             ));
         }
-        if let Some((check, _)) = tokens.iter().find(|(_, token)| token.len() > TOKEN_BYTES_MAX) {
-            return Err(format!("where {check} stopped takes too many bytes to be kept"));
+        if let Some((check, _)) = tokens
+            .iter()
+            .find(|(_, token)| token.len() > TOKEN_BYTES_MAX)
+        {
+            return Err(format!(
+                "where {check} stopped takes too many bytes to be kept"
+            ));
         }
         if tokens == self.tokens {
             return Err("this invocation came no further than the one before".to_owned());
@@ -149,9 +154,17 @@ mod tests {
         }
         assert_eq!(handed, INVOCATIONS_MAX - 1);
         let first = claimed(None, "a", 0);
-        assert!(hand_on(first.clone(), "x", 3_600_000).unwrap_err().contains("3600 s"));
+        assert!(
+            hand_on(first.clone(), "x", 3_600_000)
+                .unwrap_err()
+                .contains("3600 s")
+        );
         let huge = "x".repeat(TOKEN_BYTES_MAX + 1);
-        assert!(hand_on(first.clone(), &huge, 1).unwrap_err().contains("too many bytes"));
+        assert!(
+            hand_on(first.clone(), &huge, 1)
+                .unwrap_err()
+                .contains("too many bytes")
+        );
         let stuck = hand_on(first, "x", 1).unwrap();
         assert!(hand_on(stuck, "x", 2).unwrap_err().contains("no further"));
     }
@@ -162,6 +175,9 @@ mod tests {
             .hand_on(Vec::new(), tokens("row \"5\""), 2_000, 3_000_000)
             .unwrap();
         let text = serde_json::to_string(&checkpoint).unwrap();
-        assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), checkpoint);
+        assert_eq!(
+            serde_json::from_str::<Checkpoint>(&text).unwrap(),
+            checkpoint
+        );
     }
 }

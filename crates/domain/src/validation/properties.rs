@@ -164,7 +164,8 @@ impl Properties {
             });
         }
         let given = Given(given);
-        let [blue, green] = ["BlueTargetGroupArn", "GreenTargetGroupArn"].map(|name| given.text(name));
+        let [blue, green] =
+            ["BlueTargetGroupArn", "GreenTargetGroupArn"].map(|name| given.text(name));
         let parity_tables = given.list("ParityTables")?;
         for table in &parity_tables {
             table_name(table)?;
@@ -244,13 +245,18 @@ impl Given<'_> {
             value => value,
         };
         let text = scalar(value).ok_or_else(|| wrong(name, "is no text", TAKES))?;
-        if text.len() > VALUE_BYTES_MAX || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if text.len() > VALUE_BYTES_MAX || text.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
             return Err(wrong(name, "is too long or holds spaces", TAKES));
         }
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    fn either(&self, name: &'static str, same: &'static str) -> Result<Option<String>, PropertyError> {
+    fn either(
+        &self,
+        name: &'static str,
+        same: &'static str,
+    ) -> Result<Option<String>, PropertyError> {
         match (self.text(name)?, self.text(same)?) {
             (Some(one), Some(other)) if one != other => Err(wrong(
                 same,
@@ -281,7 +287,11 @@ impl Given<'_> {
         for entry in entries.into_iter().filter(|entry| !entry.is_empty()) {
             let is_odd = entry.chars().any(char::is_control);
             if entry.len() > VALUE_BYTES_MAX || is_odd {
-                return Err(wrong(name, "holds an entry that is too long or holds control characters", TAKES));
+                return Err(wrong(
+                    name,
+                    "holds an entry that is too long or holds control characters",
+                    TAKES,
+                ));
             }
             if !list.contains(&entry) {
                 list.push(entry);
@@ -322,12 +332,16 @@ impl Given<'_> {
     }
 
     fn prefix(&self) -> Result<String, PropertyError> {
-        const TAKES: &str = "a prefix of at most 256 of A-Z a-z 0-9 / ! - _ . * ' ( ), not beginning with /";
+        const TAKES: &str =
+            "a prefix of at most 256 of A-Z a-z 0-9 / ! - _ . * ' ( ), not beginning with /";
         let Some(prefix) = self.text("ReportPrefix")? else {
             return Ok(REPORT_PREFIX.to_owned());
         };
         let is_safe = |c: char| c.is_ascii_alphanumeric() || "/!-_.*'()".contains(c);
-        if prefix.starts_with('/') || prefix.len() > PREFIX_BYTES_MAX || !prefix.chars().all(is_safe) {
+        if prefix.starts_with('/')
+            || prefix.len() > PREFIX_BYTES_MAX
+            || !prefix.chars().all(is_safe)
+        {
             return Err(wrong("ReportPrefix", "can't begin a key", TAKES));
         }
         Ok(prefix)
@@ -425,14 +439,21 @@ mod tests {
             (json!({"Checks": "backup,bakcup"}), "bakcup"),
             (json!({"ReportPrefix": "/x"}), "ReportPrefix"),
             (json!({"ReportPrefix": "x?y"}), "ReportPrefix"),
-            (json!({"ParityTables": "payments; DROP TABLE payments"}), "ParityTables"),
+            (
+                json!({"ParityTables": "payments; DROP TABLE payments"}),
+                "ParityTables",
+            ),
             (json!({"ValidateRDS": "yes"}), "true or false"),
         ] {
             let error = read(&given).unwrap_err();
             assert!(error.contains(told), "{given}: {error}");
         }
         let many: Vec<String> = (0..51).map(|n| n.to_string()).collect();
-        assert!(read(&json!({"AlarmNames": many})).unwrap_err().contains("51 entries"));
+        assert!(
+            read(&json!({"AlarmNames": many}))
+                .unwrap_err()
+                .contains("51 entries")
+        );
     }
 
     #[test]

@@ -27,7 +27,11 @@ pub fn task(task: &ReplicationTask, lag_seconds_max: u32) -> Judgement {
     let running = if status == "running" {
         Judgement::pass(observed, expected.clone())
     } else {
-        Judgement::fail(observed, expected.clone(), "start or resume the replication task")
+        Judgement::fail(
+            observed,
+            expected.clone(),
+            "start or resume the replication task",
+        )
     };
     let tables = if !task.tables_in_error.is_empty() {
         Judgement::fail(
@@ -47,9 +51,16 @@ pub fn task(task: &ReplicationTask, lag_seconds_max: u32) -> Judgement {
             "look at the task's table mappings, and wait until it has begun",
         )
     } else {
-        Judgement::pass(format!("{} tables, none in error", task.tables), expected.clone())
+        Judgement::pass(
+            format!("{} tables, none in error", task.tables),
+            expected.clone(),
+        )
     };
-    Judgement::all(vec![running, tables, lag(task.lag_seconds, "the task's metrics", lag_seconds_max)])
+    Judgement::all(vec![
+        running,
+        tables,
+        lag(task.lag_seconds, "the task's metrics", lag_seconds_max),
+    ])
 }
 
 /// A lag in seconds, as `source` tells it; `None` if it does not.
@@ -62,7 +73,11 @@ pub fn lag(seconds: Option<f64>, source: &str, lag_seconds_max: u32) -> Judgemen
             if seconds <= f64::from(lag_seconds_max) {
                 Judgement::pass(observed, expected)
             } else {
-                Judgement::fail(observed, expected, "wait until replication has caught up, or find what slows it down")
+                Judgement::fail(
+                    observed,
+                    expected,
+                    "wait until replication has caught up, or find what slows it down",
+                )
             }
         }
         _ => Judgement::unknown(
@@ -100,7 +115,10 @@ mod tests {
             (|t| t.status = Some("stopped".to_owned()), Status::Fail),
             (|t| t.status = None, Status::Fail),
             (|t| t.tables = 0, Status::Unknown),
-            (|t| t.tables_in_error = vec!["payments: Table error".to_owned()], Status::Fail),
+            (
+                |t| t.tables_in_error = vec!["payments: Table error".to_owned()],
+                Status::Fail,
+            ),
         ];
         for (change, status) in changes {
             let mut changed = good();

@@ -125,7 +125,9 @@ impl Report {
         format!(
             "{} of {} checks did not pass. {}.",
             bad.len(),
-            self.checks.len().saturating_sub(self.count(Status::Skipped)),
+            self.checks
+                .len()
+                .saturating_sub(self.count(Status::Skipped)),
             told.join("; ")
         )
     }
@@ -196,7 +198,10 @@ fn attributes(
 /// same time only. `id` tells one validation from another.
 #[must_use]
 pub fn key(prefix: &str, environment: &str, validated_at: &str, id: &str) -> String {
-    let day = validated_at.get(..10).unwrap_or("undated").replace('-', "/");
+    let day = validated_at
+        .get(..10)
+        .unwrap_or("undated")
+        .replace('-', "/");
     let time: String = validated_at
         .get(11..19)
         .unwrap_or_default()
@@ -225,12 +230,13 @@ mod tests {
     const AT: &str = "2026-11-20T14:05:06.007Z";
 
     fn report(statuses: &[Status], text: &str) -> Report {
-        let findings = Check::ALL.into_iter().zip(statuses).map(|(check, status)| {
-            Finding {
+        let findings = Check::ALL
+            .into_iter()
+            .zip(statuses)
+            .map(|(check, status)| Finding {
                 status: *status,
                 ..Judgement::fail(text, text, text).of(check, 5)
-            }
-        });
+            });
         Report::new(Mode::Enforce, findings.collect(), AT.to_owned())
     }
 
@@ -273,7 +279,10 @@ mod tests {
         let reason = report.reason();
         assert!(reason.len() <= REASON_BYTES_MAX, "{}", reason.len());
         for check in Check::ALL {
-            assert!(reason.contains(&format!("{check} fail")), "{check} in {reason}");
+            assert!(
+                reason.contains(&format!("{check} fail")),
+                "{check} in {reason}"
+            );
         }
         assert!(reason.contains("s3://bucket/"));
         let attributes = Value::Object(report.attributes()).to_string();
@@ -282,7 +291,11 @@ mod tests {
 
     #[test]
     fn a_reason_of_few_checks_tells_them_whole() {
-        let reason = report(&[Status::Pass, Status::Unknown, Status::Fail], "what \"was\" seen").reason();
+        let reason = report(
+            &[Status::Pass, Status::Unknown, Status::Fail],
+            "what \"was\" seen",
+        )
+        .reason();
         assert_eq!(
             reason,
             "2 of 3 checks did not pass. cluster-compatibility fail: what 'was' seen -> what 'was' seen; \

@@ -23,7 +23,10 @@ pub fn targets(targets: &Targets) -> Judgement {
         .iter()
         .filter(|(state, _)| state != "draining")
         .collect();
-    let healthy = staying.iter().filter(|(state, _)| state == "healthy").count();
+    let healthy = staying
+        .iter()
+        .filter(|(state, _)| state == "healthy")
+        .count();
     let others: Vec<String> = staying
         .iter()
         .filter(|(state, _)| state != "healthy")
@@ -41,8 +44,15 @@ pub fn targets(targets: &Targets) -> Judgement {
         return Judgement::pass(observed, TARGETS_EXPECTED);
     }
     // `unavailable` is the state where no health check looks: nothing is known of the target.
-    if staying.iter().all(|(state, _)| matches!(state.as_str(), "healthy" | "unavailable")) {
-        return Judgement::unknown(observed, TARGETS_EXPECTED, "turn the group's health checks on");
+    if staying
+        .iter()
+        .all(|(state, _)| matches!(state.as_str(), "healthy" | "unavailable"))
+    {
+        return Judgement::unknown(
+            observed,
+            TARGETS_EXPECTED,
+            "turn the group's health checks on",
+        );
     }
     Judgement::fail(
         observed,
@@ -56,14 +66,21 @@ pub fn targets(targets: &Targets) -> Judgement {
 pub fn function(function: &FunctionFacts) -> Judgement {
     let state = function.state.as_deref().unwrap_or("in no state");
     let update = function.last_update.as_deref().unwrap_or("not told");
-    let mut observed = format!("function {} is {state}, its last update {update}", function.name);
+    let mut observed = format!(
+        "function {} is {state}, its last update {update}",
+        function.name
+    );
     if let Some(reason) = &function.reason {
         observed = format!("{observed} ({reason})");
     }
     if state == "Active" && update == "Successful" {
         Judgement::pass(observed, FUNCTION_EXPECTED)
     } else {
-        Judgement::fail(observed, FUNCTION_EXPECTED, "wait for the update, or deploy the function again")
+        Judgement::fail(
+            observed,
+            FUNCTION_EXPECTED,
+            "wait for the update, or deploy the function again",
+        )
     }
 }
 
@@ -101,7 +118,9 @@ fn alarm(reading: &GuardReading) -> Judgement {
         ),
         AlarmState::Ok => Judgement::pass(format!("{name} is OK"), ALARM_EXPECTED),
         // The candidate's alarms have no data before it takes traffic; the switch holds until they have.
-        AlarmState::InsufficientData => Judgement::pass(format!("{name} has no data yet"), ALARM_EXPECTED),
+        AlarmState::InsufficientData => {
+            Judgement::pass(format!("{name} has no data yet"), ALARM_EXPECTED)
+        }
     }
 }
 

@@ -42,7 +42,10 @@ pub fn table(table: &Table) -> Judgement {
         ),
         part(
             table.point_in_time_recovery == Some(true),
-            format!("point-in-time recovery {}", on(table.point_in_time_recovery)),
+            format!(
+                "point-in-time recovery {}",
+                on(table.point_in_time_recovery)
+            ),
             "point-in-time recovery on",
             "turn point-in-time recovery on",
         ),
@@ -71,12 +74,17 @@ pub fn bucket(bucket: &Bucket) -> Judgement {
     Judgement::all(vec![
         part(
             bucket.versioned == Some(true),
-            format!("bucket {}: versioning {}", bucket.name, on(bucket.versioned)),
+            format!(
+                "bucket {}: versioning {}",
+                bucket.name,
+                on(bucket.versioned)
+            ),
             "versioned",
             "turn versioning on",
         ),
         part(
-            encryption.is_some_and(|algorithm| algorithm == "AES256" || algorithm.starts_with("aws:kms")),
+            encryption
+                .is_some_and(|algorithm| algorithm == "AES256" || algorithm.starts_with("aws:kms")),
             format!("encryption {}", encryption.unwrap_or("none")),
             "encrypted by default",
             "set a default encryption",
@@ -99,14 +107,23 @@ pub fn secret(secret: &SecretFacts) -> Judgement {
             format!(
                 "secret {} is {}",
                 secret.id,
-                if secret.deleted { "marked for deletion" } else { "there" }
+                if secret.deleted {
+                    "marked for deletion"
+                } else {
+                    "there"
+                }
             ),
             "there",
             "restore the secret",
         ),
         part(
             secret.is_object,
-            if secret.is_object { "readable" } else { "its current value is no JSON object" }.to_owned(),
+            if secret.is_object {
+                "readable"
+            } else {
+                "its current value is no JSON object"
+            }
+            .to_owned(),
             "readable, as JSON",
             "store the credentials as a JSON object with engine, host, port, username, password and dbname",
         ),
@@ -143,7 +160,10 @@ pub fn backup(vault: &str, points: &[RecoveryPoint], now: Timestamp) -> Judgemen
         let seen = if states.is_empty() {
             format!("vault {vault} has no recovery point")
         } else {
-            format!("vault {vault} has none that is completed, but: {}", listed(&states, 5))
+            format!(
+                "vault {vault} has none that is completed, but: {}",
+                listed(&states, 5)
+            )
         };
         return Judgement::fail(seen, BACKUP_EXPECTED, "start a backup job, and wait for it");
     };
@@ -277,9 +297,15 @@ mod tests {
             (vec![], Status::Fail),
             (vec![point("COMPLETED", 23)], Status::Pass),
             (vec![point("COMPLETED", 25)], Status::Fail),
-            (vec![point("CREATING", 1), point("COMPLETED", 30)], Status::Fail),
+            (
+                vec![point("CREATING", 1), point("COMPLETED", 30)],
+                Status::Fail,
+            ),
             (vec![point("PARTIAL", 1)], Status::Fail),
-            (vec![point("COMPLETED", 30), point("COMPLETED", 2)], Status::Pass),
+            (
+                vec![point("COMPLETED", 30), point("COMPLETED", 2)],
+                Status::Pass,
+            ),
         ] {
             assert_eq!(backup("vault", &points, now).status, status, "{points:?}");
         }
