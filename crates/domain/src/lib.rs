@@ -3,3 +3,4 @@
 pub mod parity;
 pub mod payment;
 pub mod switch;
+pub mod validation;

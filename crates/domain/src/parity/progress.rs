@@ -38,6 +38,8 @@ pub struct TableProgress {
     pub ms: u64,
     /// The key up to which it has been read, if any.
     pub after: Option<KeyText>,
+    /// Whether it has been read to its end: only second looks are left.
+    pub read_all: bool,
     /// Rows of the next chunk.
     pub chunk_rows: u32,
     /// Rows that differed at the first look.
@@ -121,6 +123,7 @@ impl TableProgress {
             chunks: 0,
             ms: 0,
             after: None,
+            read_all: false,
             chunk_rows: CHUNK_ROWS_FIRST,
             suspects: BTreeSet::new(),
             differing: Vec::new(),
@@ -132,8 +135,9 @@ impl TableProgress {
         self.blue_rows = self.blue_rows.saturating_add(blue_rows);
         self.green_rows = self.green_rows.saturating_add(green_rows);
         self.chunks = self.chunks.saturating_add(1);
-        if upper.is_some() {
-            self.after = upper;
+        match upper {
+            Some(key) => self.after = Some(key),
+            None => self.read_all = true,
         }
     }
 
