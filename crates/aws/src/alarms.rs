@@ -105,6 +105,7 @@ fn reading(
         },
         actions_enabled: actions_enabled == Some(true),
         doubt,
+        detection_seconds: None,
     }
 }
 
@@ -114,6 +115,7 @@ fn missing(name: &str) -> GuardReading {
         state: AlarmState::Missing,
         actions_enabled: false,
         doubt: None,
+        detection_seconds: None,
     }
 }
 

@@ -18,6 +18,9 @@ use crate::failure::failure;
 /// What the description starts with; the generation follows.
 const MARK: &str = "cutover generation ";
 
+/// The alias is asked at each invocation of the function: a change is in effect at once, but for what is under way.
+const EFFECT_SECONDS: u64 = 1;
+
 /// How far a weight may be from a whole percent: rounding of the service's own scale of 0.0 to 1.0.
 const TOLERANCE: f64 = 1e-6;
 
@@ -63,6 +66,8 @@ impl LambdaAlias {
             marker: None,
             base: None,
             takes_versions: true,
+            pending: None,
+            needs_change: false,
         }
     }
 
@@ -90,7 +95,11 @@ impl Router for LambdaAlias {
         true
     }
 
-    async fn read(&self, versions: &Versions) -> RouterReading {
+    fn effect_seconds(&self) -> u64 {
+        EFFECT_SECONDS
+    }
+
+    async fn read(&self, versions: &Versions, _change: Option<&str>) -> RouterReading {
         let answer = self
             .client
             .get_alias()
@@ -119,7 +128,11 @@ impl Router for LambdaAlias {
         }
     }
 
-    async fn write(&self, order: &Order, seen: &RouterReading) -> Result<(), RouterError> {
+    async fn write(
+        &self,
+        order: &Order,
+        seen: &RouterReading,
+    ) -> Result<Option<String>, RouterError> {
         let other = order.base.other();
         let mut additional = HashMap::new();
         if order.weights.of(other) > 0 {
@@ -135,7 +148,8 @@ impl Router for LambdaAlias {
         let version = self.version(&order.versions, order.base)?;
         let description = format!("{MARK}{}", order.generation);
         if matches!(seen.seen, Seen::Absent) {
-            return self.create(version, description, routing).await;
+            self.create(version, description, routing).await?;
+            return Ok(None);
         }
         let Some(revision) = &seen.revision else {
             return Err(self.failed("UpdateAlias", "the alias has no RevisionId".into()));
@@ -152,7 +166,7 @@ impl Router for LambdaAlias {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(None),
             Err(error)
                 if error
                     .as_service_error()
