@@ -9,19 +9,14 @@
 //!
 //! Whole numbers only, rounded against the candidate.
 
-use serde::{Deserialize, Serialize};
-
 use super::Step;
 
 /// What may be put at risk by one step. Without either there is no bound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Payments newly exposed by one step, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_exposed_payments: Option<u64>,
     /// Seconds of the whole traffic newly exposed by one step, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_exposed_seconds: Option<u64>,
 }
 

@@ -37,4 +37,4 @@ pub use state::{
     StackNote, State,
 };
 pub use step::step;
-pub use verdict::{ALPHA, BETA, FLOOR, Judgement, MARGIN, Tally, Verdict, verdict};
+pub use verdict::{ALPHA, BETA, FLOOR, Judgement, MARGIN, Verdict, verdict};

@@ -12,9 +12,7 @@
 //! approximately; these keep each of them strictly (Ville's inequality: the ratio is a martingale), however often and
 //! whenever one looks. That matters, because a tick looks whenever it comes.
 
-use serde::{Deserialize, Serialize};
-
-use super::Evidence;
+use super::{Evidence, Tally};
 
 /// The largest chance that a good candidate is rolled back, per step.
 pub const ALPHA: f64 = 0.01;
@@ -36,15 +34,6 @@ const VAGUENESS_MAX: f64 = MARGIN / 2.0;
 
 /// The standard normal quantile of 95 %.
 const Z_95: f64 = 1.644_853_6;
-
-/// What was counted at one environment over a span of time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Tally {
-    /// Requests, the failed ones included.
-    pub requests: u64,
-    /// Those that failed.
-    pub failures: u64,
-}
 
 /// What the counts say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
