@@ -281,19 +281,15 @@ async fn capacity(answer: Answer) -> CapacityReading {
 #[tokio::test]
 async fn the_health_of_the_targets_is_the_capacity() {
     let targets = |targets: &[(&str, &str)]| {
-        let members: String = targets
-            .iter()
-            .map(|(state, reason)| {
-                let reason = if reason.is_empty() {
-                    String::new()
-                } else {
-                    format!("<Reason>{reason}</Reason>")
-                };
-                format!(
-                    "<member><TargetHealth><State>{state}</State>{reason}</TargetHealth></member>"
-                )
-            })
-            .collect();
+        let member = |(state, reason): &(&str, &str)| {
+            let reason = match *reason {
+                "" => String::new(),
+                reason => format!("<Reason>{reason}</Reason>"),
+            };
+            format!("<member><TargetHealth><State>{state}</State>{reason}</TargetHealth></member>")
+        };
+        let members: Vec<String> = targets.iter().map(member).collect();
+        let members = members.concat();
         Answer::xml(
             200,
             &format!(
