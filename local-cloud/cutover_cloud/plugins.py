@@ -5,6 +5,7 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorized_resources,
     canary,
     custom_resources,
     databases,
@@ -48,6 +49,7 @@ def install(settings: Settings) -> Executor:
     secure_transport.install()
     alias_routing.install()
     alias_actions.install()
+    authorized_resources.install()
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
