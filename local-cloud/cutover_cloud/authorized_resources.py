@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from ministack.core import iam_actions
 
+ROUTE53_NAMESPACE = "https://route53.amazonaws.com/doc/2013-04-01/"
 Params = dict[str, Any]
 
 # ELBv2 members in order of how closely they name what is changed.
@@ -76,6 +77,23 @@ def resource(service: str, path: str, params: Params, region: str, account: str)
     return None
 
 
+def _in_service_form(denied: Callable[..., Any]) -> Callable[..., Any]:
+    """Route 53 answers in an envelope that MiniStack leaves out; without it the Rust SDK finds no code."""
+
+    def respond(service: str, *arguments: Any, **options: Any) -> Any:
+        status, headers, body = denied(service, *arguments, **options)
+        if service == "route53":
+            inner = body.decode().partition("<Error>")[2].partition("</Error>")[0]
+            error, _, request_id = inner.partition("<RequestId>")
+            body = (
+                f'<ErrorResponse xmlns="{ROUTE53_NAMESPACE}"><Error><Type>Sender</Type>{error}</Error>'
+                f"<RequestId>{request_id}</ErrorResponse>"
+            ).encode()
+        return status, headers, body
+
+    return respond
+
+
 def install() -> None:
     """Ask here first."""
     original: Callable[..., str] = iam_actions.extract_resource_arn
@@ -87,3 +105,4 @@ def install() -> None:
         return found or original(service, method, path, headers, body, query_params, region, account)
 
     iam_actions.extract_resource_arn = extract
+    iam_actions.access_denied_response = _in_service_form(iam_actions.access_denied_response)

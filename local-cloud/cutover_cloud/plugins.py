@@ -16,6 +16,7 @@ from cutover_cloud import (
     dms,
     dns,
     elb,
+    faults,
     function_log,
     function_state,
     gateway,
@@ -67,4 +68,5 @@ def install(settings: Settings) -> Executor:
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    faults.install()
     return executor.install(settings)
