@@ -20,6 +20,7 @@ from cutover_cloud import (
     function_log,
     function_state,
     gateway,
+    gateway_metrics,
     permissions,
     recorded_types,
     recovery_points,
@@ -54,6 +55,7 @@ def install(settings: Settings) -> Executor:
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
+    gateway_metrics.install()
     permissions.install(permitted)
     canary.install()
     rule_targets.install()
