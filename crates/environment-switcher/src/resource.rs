@@ -1,8 +1,10 @@
 //! `Custom::EnvironmentSwitch`: the stack makes and removes the routers' entries, and never owns a weight.
 
+use std::collections::BTreeMap;
+
 use cutover_custom_resource::{Request, RequestType, Verdict};
 use cutover_domain::switch::{
-    By, Command, Environment, Phase, ResourceChange, Trigger, Verb, Versions,
+    By, Command, Environment, Phase, ResourceChange, Trigger, Verb, Versions, digest,
 };
 use cutover_lambda::Deadline;
 use serde_json::{Map, Value, json};
@@ -42,6 +44,8 @@ const IDENTIFIERS: [&str; 13] = [
 struct Properties {
     active: Environment,
     versions: Versions,
+    /// Of all properties but those that are CloudFormation's own.
+    digest: String,
 }
 
 /// Handles one request of CloudFormation; what was stored on the way is left in `outcomes`.
@@ -81,6 +85,7 @@ impl Case<'_> {
             owner: self.request.own_id(),
             initial: properties.active,
             versions: properties.versions,
+            properties: properties.digest,
         };
         let outcome = self.run(Trigger::Resource(change), outcomes).await?;
         settled(outcome)
@@ -105,6 +110,10 @@ impl Case<'_> {
                 _ => Some(new.active),
             },
             declared: new.versions.clone(),
+            properties: new.digest,
+            before: old
+                .as_ref()
+                .map_or_else(String::new, |old| old.digest.clone()),
             versions: Versions {
                 blue: changed(
                     new.versions.blue,
@@ -238,7 +247,15 @@ impl Case<'_> {
             blue: version("BlueVersion")?,
             green: version("GreenVersion")?,
         };
-        Ok(Properties { active, versions })
+        let own: BTreeMap<&String, &Value> = properties
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "ServiceToken" | "ServiceTimeout"))
+            .collect();
+        Ok(Properties {
+            active,
+            versions,
+            digest: digest(&json!(own).to_string()),
+        })
     }
 }
 

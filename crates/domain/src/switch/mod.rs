@@ -4,20 +4,34 @@
 //! the model checker and every simulation run the same function.
 
 mod commands;
+mod danger;
 mod decision;
+mod drill;
 mod environment;
+mod evidence;
+mod exposure;
+mod forecast;
 mod journal;
+mod needs;
 mod observation;
 mod plan;
+mod progress;
 mod reading;
 mod resource;
 mod state;
 mod step;
 mod upkeep;
+mod verdict;
 
 pub use decision::{Action, Decision, Evidence, Order, Refusal, Verb};
 pub use environment::{Environment, Versions, Weights};
-pub use journal::{BrokenChain, Entry, FIRST_HASH, verify};
+pub use exposure::{Bound, Budget, Rate, bound, bounded_steps};
+pub use forecast::{
+    GuardPath, INGESTION_SECONDS, Milestone, Part, PartName, Paths, RETRY_SECONDS,
+    ROLLBACK_SECONDS_MAX, RouterPath, Timeline, WorstCase, timeline, worst_case,
+};
+pub use journal::{BrokenChain, Entry, FIRST_HASH, digest, verify};
+pub use needs::Needs;
 pub use observation::{By, Command, Observation, Policy, ResourceChange, Start, Trigger};
 pub use plan::{BAKE_SECONDS_MAX, PlanError, STEPS_MAX, Step, Strategy};
 pub use reading::{
@@ -29,3 +43,4 @@ pub use state::{
     StackNote, State,
 };
 pub use step::step;
+pub use verdict::{ALPHA, BETA, FLOOR, Judgement, MARGIN, Verdict, verdict};
