@@ -1,7 +1,6 @@
 //! Three routers in the local cloud, servers of both colors behind them, and the real switch beside them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cutover::lab::cloud::{Cloud, CloudOptions, REGION};
@@ -85,7 +84,7 @@ pub struct SwitchWorld {
     switch: Sandbox,
     client: reqwest::Client,
     _origins: Vec<Origin>,
-    folder: Arc<TempDir>,
+    folder: TempDir,
 }
 
 impl SwitchWorld {
@@ -123,13 +122,28 @@ impl SwitchWorld {
         let binary = binaries().join("environment-switcher");
         let switch = Sandbox::start(&binary, &variables, &log).await;
         let client = reqwest::Client::builder().no_proxy().build();
-        Self {
+        let world = Self {
             cloud,
             outputs,
             switch,
             client: client.expect("a client"),
             _origins: origins,
-            folder: Arc::new(folder),
+            folder,
+        };
+        world.wait_for_names().await;
+        world
+    }
+
+    /// New names take a moment to be answered.
+    async fn wait_for_names(&self) {
+        let began = Instant::now();
+        loop {
+            let said = self.color(Way::Dns).await;
+            if said == "blue" {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{said}");
+            tokio::time::sleep(TICK).await;
         }
     }
 
