@@ -64,6 +64,10 @@ pub mod switch_state;
 #[cfg(feature = "lambda")]
 pub mod validator_function;
 
+// For the validation before a migration.
+#[cfg(any(feature = "backup", feature = "kms", feature = "rds"))]
+pub mod validation;
+
 // For the operator's command line, the lab and the tests.
 #[cfg(feature = "operator")]
 pub mod call_error;
