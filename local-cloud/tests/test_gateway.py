@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -21,6 +22,26 @@ def test_rest_event_has_no_version(cloud: Cloud) -> None:
 def test_failed_function_tells_the_caller_nothing(cloud: Cloud) -> None:
     url = cloud.rest_api(cloud.function("secretive"))
     assert post(url, {"fail": True}) == (502, {"message": "Internal server error"})
+
+
+def test_requests_are_counted(cloud: Cloud) -> None:
+    url = cloud.rest_api(cloud.function("counted"))
+    for body in ({}, {}, {"fail": True}):
+        post(url, body)
+    # Every API of the tests has the same name: this one's stage is theirs, too.
+    dimensions = [{"Name": "ApiName", "Value": "test"}, {"Name": "Stage", "Value": "prod"}]
+    now = int(time.time())
+
+    def total(name: str) -> float:
+        points = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/ApiGateway", MetricName=name, Dimensions=dimensions, StartTime=now - 600,
+            EndTime=now + 60, Period=60, Statistics=["Sum", "SampleCount"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    counted, failed = total("Count"), total("5XXError")
+    post(url, {"fail": True})
+    assert (total("Count"), total("5XXError")) == (counted + 1, failed + 1) and counted >= 3 and failed >= 1
 
 
 def test_integration_ends_after_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:

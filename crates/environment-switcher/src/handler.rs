@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::answer;
-use crate::config::LambdaAliasConfig;
+use crate::config_routers::RouterConfig;
 use crate::event::Event;
 use crate::executor::{Executor, ExecutorError, Outcome, in_words};
 use crate::resource;
@@ -32,8 +32,8 @@ pub struct Switcher {
     pub environment: String,
     /// Carries out what is decided.
     pub executor: Executor,
-    /// The router, as configured.
-    pub router: LambdaAliasConfig,
+    /// The routers, as configured.
+    pub routers: Vec<RouterConfig>,
     /// How CloudFormation is answered.
     pub protocol: Protocol,
     /// The time between two ticks.
@@ -146,8 +146,8 @@ impl Switcher {
     ) -> Result<Value, InvocationError> {
         let mut outcomes = Vec::new();
         let handle = async |request: cutover_custom_resource::Request, until| {
-            let (executor, router) = (&self.executor, &self.router);
-            resource::handle(executor, router, &request, until, &mut outcomes).await
+            let (executor, routers) = (&self.executor, &self.routers);
+            resource::handle(executor, routers, &request, until, &mut outcomes).await
         };
         let served = self.protocol.serve(event, deadline, handle).await;
         for outcome in &outcomes {

@@ -1,6 +1,6 @@
 //! The function that moves traffic between the two environments.
 //!
-//! - [`config`]: its variables.
+//! - [`config`]: its variables; [`config_routers`] and [`config_sources`] are parts of them.
 //! - [`event`]: what it takes, from the wire to the domain.
 //! - [`executor`]: carries out what `switch::step` decides.
 //! - [`answer`]: what commands are answered with.
@@ -9,7 +9,10 @@
 
 pub mod answer;
 pub mod config;
+pub mod config_routers;
+pub mod config_sources;
 pub mod event;
 pub mod executor;
+mod fields;
 pub mod handler;
 pub mod resource;

@@ -9,20 +9,35 @@ use cutover_domain::switch::{
 use cutover_lambda::Deadline;
 use serde_json::{Map, Value, json};
 
-use crate::config::LambdaAliasConfig;
+use crate::config_routers::RouterConfig;
 use crate::event::{id_from, version};
 use crate::executor::{Executor, Outcome, in_words};
 
 /// Properties that the resource takes, all strings.
-const PROPERTIES: [&str; 8] = [
+const PROPERTIES: [&str; 6] = [
     "ActiveEnvironment",
     "DeploymentId",
     "BlueVersion",
     "GreenVersion",
-    "FunctionName",
-    "Alias",
     "ServiceToken",
     "ServiceTimeout",
+];
+
+/// Properties that may repeat what `ROUTERS` says: so a stack that was built for another router is refused.
+const IDENTIFIERS: [&str; 13] = [
+    "FunctionName",
+    "Alias",
+    "RuleArn",
+    "ListenerArn",
+    "BlueTargetGroupArn",
+    "GreenTargetGroupArn",
+    "HostedZoneId",
+    "RecordName",
+    "RecordType",
+    "BlueSetIdentifier",
+    "GreenSetIdentifier",
+    "RestApiId",
+    "StageName",
 ];
 
 /// What the stack says.
@@ -36,14 +51,14 @@ struct Properties {
 /// Handles one request of CloudFormation; what was stored on the way is left in `outcomes`.
 pub async fn handle(
     executor: &Executor,
-    router: &LambdaAliasConfig,
+    routers: &[RouterConfig],
     request: &Request,
     deadline: Deadline,
     outcomes: &mut Vec<Outcome>,
 ) -> Verdict {
     let case = Case {
         executor,
-        router,
+        routers,
         request,
         deadline,
     };
@@ -58,7 +73,7 @@ pub async fn handle(
 
 struct Case<'a> {
     executor: &'a Executor,
-    router: &'a LambdaAliasConfig,
+    routers: &'a [RouterConfig],
     request: &'a Request,
     deadline: Deadline,
 }
@@ -186,11 +201,13 @@ impl Case<'_> {
     }
 
     fn parse(&self, properties: &Map<String, Value>) -> Result<Properties, String> {
-        if let Some(unknown) = properties
-            .keys()
-            .find(|key| !PROPERTIES.contains(&key.as_str()))
-        {
-            let taken = PROPERTIES.join(", ");
+        if let Some(unknown) = properties.keys().find(|key| {
+            !PROPERTIES
+                .iter()
+                .chain(&IDENTIFIERS)
+                .any(|taken| key == taken)
+        }) {
+            let taken = [&PROPERTIES[..], &IDENTIFIERS[..]].concat().join(", ");
             return Err(format!("unknown property {unknown:.64}: it takes {taken}"));
         }
         let text = |name: &'static str| match properties.get(name) {
@@ -199,12 +216,20 @@ impl Case<'_> {
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(format!("{name} takes a string")),
         };
-        for (name, configured) in [
-            ("FunctionName", &self.router.function_name),
-            ("Alias", &self.router.alias),
-        ] {
-            if text(name)?.is_some_and(|given| given != configured) {
-                return Err(format!("{name} is not the one in ROUTERS, {configured}"));
+        let identifiers = || self.routers.iter().flat_map(RouterConfig::identifiers);
+        for name in IDENTIFIERS {
+            let Some(given) = text(name)? else { continue };
+            if !identifiers().any(|(of, configured)| (of, configured) == (name, given)) {
+                let configured = identifiers().filter(|(of, _)| *of == name);
+                let configured: Vec<&str> = configured.map(|(_, configured)| configured).collect();
+                return Err(format!(
+                    "{name} is not the one in ROUTERS, {}",
+                    if configured.is_empty() {
+                        "which has none".to_owned()
+                    } else {
+                        configured.join(" or ")
+                    }
+                ));
             }
         }
         let active = match text("ActiveEnvironment")? {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cutover_custom_resource::Protocol;
-use cutover_domain::switch::{AlarmState, Command, Environment, OnDrift, Phase, Trigger};
+use cutover_domain::switch::{AlarmState, Command, Environment, OnDrift, Phase, Trigger, Versions};
 use cutover_lambda::{Deadline, Function, Invocation, clock};
 use cutover_ports::switch::fakes::{Route, World};
-use environment_switcher::config::LambdaAliasConfig;
+use environment_switcher::config_routers::RouterConfig;
 use environment_switcher::event::Event;
 use environment_switcher::handler::Switcher;
 use serde_json::Value;
@@ -28,12 +28,11 @@ pub fn switcher(world: &World) -> Switcher {
     Switcher {
         environment: "dev-payment-ab12cd34".to_owned(),
         executor: executor(world),
-        router: LambdaAliasConfig {
-            function_name: "payment-validation".to_owned(),
+        routers: vec![RouterConfig::LambdaAlias {
+            function: "payment-validation".to_owned(),
             alias: "live".to_owned(),
-            blue_version: None,
-            green_version: None,
-        },
+            versions: Versions::default(),
+        }],
         protocol: Protocol::default(),
         tick: Duration::from_mins(1),
     }
