@@ -202,7 +202,7 @@ impl Executor {
         faults
     }
 
-    async fn read_guards(&self) -> BTreeMap<Environment, Vec<GuardReading>> {
+    pub(crate) async fn read_guards(&self) -> BTreeMap<Environment, Vec<GuardReading>> {
         let mut names: Vec<String> = self.guards.values().flatten().cloned().collect();
         names.sort();
         names.dedup();
@@ -222,7 +222,11 @@ impl Executor {
     }
 
     /// The state and the routers in its light. Where nothing was ever stored, the routers say which one is active.
-    async fn see(&self, stored: Option<State>, trigger: &Trigger) -> (State, Vec<RouterReading>) {
+    pub(crate) async fn see(
+        &self,
+        stored: Option<State>,
+        trigger: &Trigger,
+    ) -> (State, Vec<RouterReading>) {
         let stored_versions = stored.as_ref().map(|state| state.versions.clone());
         let known = stored_versions.unwrap_or_default().or(&self.versions);
         let versions = given(trigger).map_or_else(|| known.clone(), |given| known.or(given));
