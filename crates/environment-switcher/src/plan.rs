@@ -42,37 +42,17 @@ impl Executor {
         by: By,
         deadline: Deadline,
     ) -> Result<Planned, ExecutorError> {
-        let time = deadline.remaining();
-        let read = self.read_for(
-            Trigger::Command(Command::Start(start.clone()), by),
-            deadline,
-        );
-        let (state, seen) = tokio::time::timeout(time, read)
+        let trigger = Trigger::Command(Command::Start(start.clone()), by);
+        let (state, mut seen) = self.observe(trigger, deadline).await?;
+        let rest = self.read_rest(&state, &mut seen, deadline);
+        tokio::time::timeout(deadline.remaining(), rest)
             .await
-            .unwrap_or(Err(ExecutorError::OutOfTime))?;
+            .map_err(|_elapsed| ExecutorError::OutOfTime)?;
         Ok(planned(state, seen, &start, (self.clock)()))
     }
 
-    async fn read_for(
-        &self,
-        trigger: Trigger,
-        deadline: Deadline,
-    ) -> Result<(State, Observation), ExecutorError> {
-        let (stored, guards) = tokio::join!(self.store.load(), self.read_guards());
-        let (state, routers) = self.see(stored?, &trigger).await;
-        let mut seen = Observation {
-            policy: self.policy,
-            routers,
-            guards,
-            has_replication: self.replication.is_some(),
-            has_counts: self.counts.is_some(),
-            ..Observation::of(trigger)
-        };
-        seen.effect_seconds = self
-            .routers
-            .iter()
-            .map(|router| (router.name().to_owned(), router.effect_seconds()))
-            .collect();
+    /// What a start itself does not look at, and its steps do.
+    async fn read_rest(&self, state: &State, seen: &mut Observation, deadline: Deadline) {
         if let Some(replication) = &self.replication {
             seen.replication = replication.read().await;
         }
@@ -88,13 +68,12 @@ impl Executor {
             seen.capacity.push(capacity);
         }
         if let Some(validator) = &self.validator {
-            // The validator takes its time, and an answer without its verdict is better than none.
+            // The validator takes its time, and a plan without its verdict is better than none.
             let time = deadline.remaining() / 2;
             seen.validation = tokio::time::timeout(time, validator.validate())
                 .await
                 .unwrap_or_else(|_elapsed| Validation::Unknown("it took too long".to_owned()));
         }
-        Ok((state, seen))
     }
 }
 

@@ -1,8 +1,10 @@
 //! `Custom::EnvironmentSwitch`: the stack makes and removes the routers' entries, and never owns a weight.
 
+use std::collections::BTreeMap;
+
 use cutover_custom_resource::{Request, RequestType, Verdict};
 use cutover_domain::switch::{
-    By, Command, Environment, Phase, ResourceChange, Trigger, Verb, Versions,
+    By, Command, Environment, Phase, ResourceChange, Trigger, Verb, Versions, digest,
 };
 use cutover_lambda::Deadline;
 use serde_json::{Map, Value, json};
@@ -27,6 +29,8 @@ const PROPERTIES: [&str; 8] = [
 struct Properties {
     active: Environment,
     versions: Versions,
+    /// Of all properties but those that are CloudFormation's own.
+    digest: String,
 }
 
 /// Handles one request of CloudFormation; what was stored on the way is left in `outcomes`.
@@ -66,6 +70,7 @@ impl Case<'_> {
             owner: self.request.own_id(),
             initial: properties.active,
             versions: properties.versions,
+            properties: properties.digest,
         };
         let outcome = self.run(Trigger::Resource(change), outcomes).await?;
         settled(outcome)
@@ -90,6 +95,10 @@ impl Case<'_> {
                 _ => Some(new.active),
             },
             declared: new.versions.clone(),
+            properties: new.digest,
+            before: old
+                .as_ref()
+                .map_or_else(String::new, |old| old.digest.clone()),
             versions: Versions {
                 blue: changed(
                     new.versions.blue,
@@ -213,7 +222,15 @@ impl Case<'_> {
             blue: version("BlueVersion")?,
             green: version("GreenVersion")?,
         };
-        Ok(Properties { active, versions })
+        let own: BTreeMap<&String, &Value> = properties
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "ServiceToken" | "ServiceTimeout"))
+            .collect();
+        Ok(Properties {
+            active,
+            versions,
+            digest: digest(&json!(own).to_string()),
+        })
     }
 }
 

@@ -114,8 +114,14 @@ impl Entry {
             self.evidence,
             self.previous_hash
         ]);
-        hex::encode(Sha256::digest(fields.to_string().as_bytes()))
+        digest(&fields.to_string())
     }
+}
+
+/// SHA-256 of a text, in hex.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// Checks consecutive entries, the oldest first: each hash, and that each names the one before it. Where the oldest is the
