@@ -237,15 +237,6 @@ impl Rules {
                 broken.push("forward against the counts".to_owned());
             }
         }
-        let has_room = sight.capacity.last().is_some_and(|(of, capacity)| {
-            *of == migration.from && matches!(capacity, Capacity::Ready | Capacity::NotApplicable)
-        });
-        if purpose == Some(Purpose::Step(0)) && migration.step.is_none() && !has_room {
-            broken.push(format!(
-                "first step with {:?} behind it",
-                sight.capacity.last()
-            ));
-        }
         for what in broken {
             self.broken(invocation, what);
         }
@@ -378,6 +369,16 @@ impl Rules {
         };
         if !is_in_turn {
             self.broken(invocation, format!("{purpose:?} after step {:?}", old.step));
+        }
+        let behind = self.sight(invocation).capacity.last().copied();
+        let has_room = behind.is_some_and(|(of, capacity)| {
+            of == old.from && matches!(capacity, Capacity::Ready | Capacity::NotApplicable)
+        });
+        if purpose == Some(Purpose::Step(0)) && !has_room {
+            self.broken(
+                invocation,
+                format!("the first step was ordered with {behind:?} behind it"),
+            );
         }
         if let Some(alarm) = self.sight(invocation).alarm(before, old) {
             self.broken(

@@ -446,7 +446,7 @@ impl Story {
 
     fn has_ended(&self) -> bool {
         let inner = self.cloud.inner();
-        let Some(state) = &inner.state else {
+        let Some(state) = inner.state.as_ref().filter(|state| state.managed) else {
             return true;
         };
         let now_ms = inner.now_ms;
