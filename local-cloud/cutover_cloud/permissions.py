@@ -18,6 +18,8 @@ log = logging.getLogger("cutover_cloud.permissions")
 API_GATEWAY = "apigateway.amazonaws.com"
 EVENTS = "events.amazonaws.com"
 ALARMS = "lambda.alarms.cloudwatch.amazonaws.com"
+SECRETS = "secretsmanager.amazonaws.com"
+LOAD_BALANCING = "elasticloadbalancing.amazonaws.com"
 
 
 class Permissions:

@@ -347,6 +347,8 @@ fn start(wire: WireStart, request_id: &str) -> Result<(Start, WireBy), String> {
             blue: blue.as_deref().map(version).transpose()?,
             green: green.as_deref().map(version).transpose()?,
         },
+        max_exposed_payments: None,
+        max_exposed_seconds: None,
     };
     let by = WireBy {
         operator: wire.operator,

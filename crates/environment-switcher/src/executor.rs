@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cutover_domain::switch::{
-    self, Action, Decision, Entry, Environment, GuardReading, LastDecision, Observation, Refusal,
-    RouterReading, State, Trigger, Validation, Verb, Versions,
+    self, Action, Decision, Entry, Environment, GuardReading, LastDecision, Observation, Policy,
+    Refusal, RouterReading, State, Trigger, Validation, Verb, Versions,
 };
 use cutover_lambda::Deadline;
 use cutover_ports::switch::{
-    AlarmReader, CommitError, Notifier, Router, StoreError, SwitchStateStore, Validator,
+    AlarmReader, AlarmTester, CommitError, CountReader, Fence, Notifier, ReplicationReader, Router,
+    StoreError, SwitchStateStore, Validator,
 };
 
 /// Rounds of one invocation. A change takes two; the rest is for races that were lost.
@@ -38,6 +39,16 @@ pub struct Executor {
     pub guards: BTreeMap<Environment, Vec<String>>,
     /// Validates the candidate, if configured.
     pub validator: Option<Box<dyn Validator>>,
+    /// Reads how far the ledgers' copies are behind, if configured.
+    pub replication: Option<Box<dyn ReplicationReader>>,
+    /// Reads what the environments did, if configured.
+    pub counts: Option<Box<dyn CountReader>>,
+    /// Says to the ledgers who may write, if configured.
+    pub fence: Option<Box<dyn Fence>>,
+    /// Sets an alarm by hand, if drills are possible.
+    pub tester: Option<Box<dyn AlarmTester>>,
+    /// What the configuration lays down.
+    pub policy: Policy,
     /// The memory.
     pub store: Box<dyn SwitchStateStore>,
     /// Those who are told.
@@ -133,10 +144,10 @@ impl Executor {
             let (state, routers) = self.see(stored?, &Trigger::Tick).await;
             let validation = Validation::NotAsked;
             let seen = Observation {
-                trigger: Trigger::Tick,
                 routers,
                 guards,
                 validation,
+                ..Observation::of(Trigger::Tick)
             };
             let would = switch::step(&state, (self.clock)(), &seen);
             let holds = would.verb == Verb::Hold;
@@ -217,7 +228,7 @@ impl Executor {
         let versions = given(trigger).map_or_else(|| known.clone(), |given| known.or(given));
         let mut routers = Vec::with_capacity(self.routers.len());
         for router in &self.routers {
-            routers.push(router.read(&versions).await);
+            routers.push(router.read(&versions, None).await);
         }
         let state = stored.unwrap_or_else(|| {
             let active = routers.iter().find_map(|router| router.base);
@@ -312,10 +323,10 @@ impl Run<'_> {
         self.guards = Some(guards.clone());
         let (state, routers) = executor.see(stored?, &self.trigger).await;
         let seen = Observation {
-            trigger: self.trigger.clone(),
             routers,
             guards,
             validation: self.validation.clone(),
+            ..Observation::of(self.trigger.clone())
         };
         Ok((state, seen))
     }
@@ -357,6 +368,7 @@ impl Run<'_> {
                 }
                 self.trigger = Trigger::Outcome;
             }
+            Action::Warm(_) | Action::Fence(_) | Action::Trip(_) | Action::Restore(_) => {}
             Action::Remove => {
                 for router in &self.executor.routers {
                     if let Err(error) = router.remove().await {
@@ -381,6 +393,7 @@ fn name_of(trigger: &Trigger) -> String {
             Command::Resume => "resume",
             Command::Promote => "promote",
             Command::RollBack => "rollback",
+            Command::Drill { .. } => "drill",
         }
         .to_owned(),
         Trigger::Resource(change) => match change {

@@ -10,6 +10,7 @@ use cutover_aws::notify::{SnsTopic, SsmStatusParameter};
 use cutover_aws::switch_state::DynamoDbSwitchState;
 use cutover_aws::validator_function::ValidatorFunction;
 use cutover_custom_resource::Protocol;
+use cutover_domain::switch::Policy;
 use cutover_ports::switch::{Notifier, Router, Validator};
 use environment_switcher::config::Config;
 use environment_switcher::executor::Executor;
@@ -65,6 +66,14 @@ async fn build(config: Config) -> Switcher {
             alarms: Box::new(CloudWatchAlarms::new(&sdk)),
             guards: config.guards,
             validator,
+            replication: None,
+            counts: None,
+            fence: None,
+            tester: None,
+            policy: Policy {
+                tick_seconds: config.tick.as_secs(),
+                ..Policy::default()
+            },
             store: Box::new(DynamoDbSwitchState::new(
                 &sdk,
                 config.state_table,

@@ -4,7 +4,7 @@ use super::state::PAST_MAX;
 use super::step::Case;
 use super::{
     AlarmState, By, Command, Decision, Environment, Health, Migration, Phase, Purpose, Seen, Start,
-    State, Trigger, Verb, Versions, Weights,
+    State, Tally, Trigger, Verb, Versions, Weights,
 };
 
 /// ` by alice: why`, as far as it was said.
@@ -32,6 +32,7 @@ impl Case<'_> {
             Command::Promote => Some(self.promote(by)),
             // Where there is something to roll back, that came first: here it changes nothing.
             Command::RollBack => None,
+            Command::Drill { .. } => None,
         }
     }
 
@@ -65,6 +66,9 @@ impl Case<'_> {
             operator: by.operator.clone(),
             reason: by.reason.clone(),
             refused_by_validation: false,
+            max_exposed_payments: start.max_exposed_payments,
+            max_exposed_seconds: start.max_exposed_seconds,
+            baseline: Tally::default(),
         });
         next.versions = versions;
         next.phase = Phase::Validating;
@@ -136,7 +140,7 @@ impl Case<'_> {
             .routers
             .iter()
             .find(|router| router.seen != Seen::Split(self.state.intended));
-        match (self.state.intent, drifted) {
+        match (&self.state.intent, drifted) {
             (None, None) => None,
             (Some(_), _) => Some(self.refuse(
                 "router_unsettled",
@@ -196,6 +200,7 @@ impl Case<'_> {
                 let is_shifting = self
                     .state
                     .intent
+                    .as_ref()
                     .is_some_and(|intent| matches!(intent.purpose, Purpose::Step(_)));
                 next.phase = if is_shifting {
                     Phase::Shifting

@@ -6,21 +6,35 @@
 mod commands;
 mod decision;
 mod environment;
+mod exposure;
+mod forecast;
 mod journal;
 mod observation;
 mod plan;
+mod reading;
 mod resource;
 mod state;
 mod step;
 mod upkeep;
+mod verdict;
 
 pub use decision::{Action, Decision, Evidence, Order, Refusal, Verb};
 pub use environment::{Environment, Versions, Weights};
-pub use journal::{BrokenChain, Entry, FIRST_HASH, verify};
-pub use observation::{
-    AlarmState, By, Command, GuardReading, Health, Observation, ResourceChange, RouterReading,
-    Seen, Start, Trigger, Validation,
+pub use exposure::{Bound, Budget, Rate, bound, bounded_steps};
+pub use forecast::{
+    GuardPath, INGESTION_SECONDS, Milestone, Part, PartName, Paths, ROLLBACK_SECONDS_MAX,
+    RouterPath, Timeline, WorstCase, timeline,
 };
+pub use journal::{BrokenChain, Entry, FIRST_HASH, verify};
+pub use observation::{By, Command, Observation, Policy, ResourceChange, Start, Trigger};
 pub use plan::{BAKE_SECONDS_MAX, PlanError, STEPS_MAX, Step, Strategy};
-pub use state::{Intent, LastDecision, Migration, OnDrift, Phase, Purpose, State};
+pub use reading::{
+    AlarmState, Capacity, CapacityReading, CountsReading, Direction, FenceSeen, GuardReading,
+    Health, Lag, LagReading, MayWrite, RouterReading, Seen, Tally, TripSeen, Validation,
+};
+pub use state::{
+    Drill, DrillBy, FenceOrder, Intent, LastDecision, Migration, OnDrift, Phase, Purpose,
+    StackNote, State,
+};
 pub use step::step;
+pub use verdict::{ALPHA, BETA, FLOOR, Judgement, MARGIN, Verdict, verdict};

@@ -3,7 +3,7 @@
 use super::step::Case;
 use super::{
     Action, Decision, Environment, Health, Migration, OnDrift, Phase, Purpose, ResourceChange,
-    Seen, Step, Validation, Verb, Versions, Weights,
+    Seen, Step, Tally, Validation, Verb, Versions, Weights,
 };
 
 /// Seconds within which a change of the active environment by a stack update must be verified.
@@ -140,6 +140,9 @@ impl Case<'_> {
             operator: Some("CloudFormation".to_owned()),
             reason: None,
             refused_by_validation: false,
+            max_exposed_payments: None,
+            max_exposed_seconds: None,
+            baseline: Tally::default(),
         });
         next.versions = versions;
         next.phase = Phase::Baking;

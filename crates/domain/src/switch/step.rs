@@ -3,6 +3,8 @@
 //! The order of the questions is the order of precedence: danger first, then the command, then what an earlier
 //! invocation left unfinished, then weights that nobody ordered, and only then progress.
 
+use std::collections::BTreeMap;
+
 use super::{
     Action, AlarmState, Command, Decision, Environment, Evidence, Health, Intent, Migration,
     Observation, Order, Phase, Purpose, Refusal, Seen, State, Trigger, Validation, Verb, Weights,
@@ -256,6 +258,7 @@ impl Case<'_> {
         let since = self
             .state
             .intent
+            .as_ref()
             .filter(|intent| {
                 (intent.purpose, intent.base, self.state.intended) == (purpose, base, weights)
             })
@@ -265,8 +268,10 @@ impl Case<'_> {
             purpose,
             base,
             since,
+            changes: BTreeMap::new(),
         });
         let order = Order {
+            routers: self.seen.routers.iter().map(|r| r.router.clone()).collect(),
             generation,
             base,
             weights,

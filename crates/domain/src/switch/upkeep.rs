@@ -9,7 +9,7 @@ impl Case<'_> {
     // ---- unfinished orders
 
     pub(super) fn pending(&self) -> Option<Decision> {
-        let intent = self.state.intent?;
+        let intent = self.state.intent.as_ref()?;
         if self.is_settled(intent) {
             return Some(self.finish(intent));
         }
@@ -62,7 +62,7 @@ impl Case<'_> {
             })
     }
 
-    fn is_settled(&self, intent: Intent) -> bool {
+    fn is_settled(&self, intent: &Intent) -> bool {
         !self.seen.routers.is_empty()
             && self.seen.routers.iter().all(|router| {
                 router.seen == Seen::Split(self.state.intended)
@@ -71,7 +71,7 @@ impl Case<'_> {
             })
     }
 
-    fn finish(&self, intent: Intent) -> Decision {
+    fn finish(&self, intent: &Intent) -> Decision {
         let mut next = self.state.clone();
         next.intent = None;
         if let Some(migration) = &mut next.migration {

@@ -174,6 +174,7 @@ mod tests {
             state,
             actions_enabled,
             doubt: None,
+            detection_seconds: None,
         };
         for (state, enabled, status) in [
             (AlarmState::Ok, true, Status::Pass),

@@ -147,7 +147,7 @@ impl SwitchModel {
             .into_iter()
             .find_map(|action| match action {
                 Action::Write(order) => Some(order),
-                Action::Validate | Action::Remove => None,
+                _ => None,
             });
         invocation.stage = Stage::Store {
             next: Box::new(decision.next),

@@ -185,6 +185,7 @@ fn a_step_that_is_never_finished_is_found() {
         let mut decision = step(state, now_ms, seen);
         let is_step = state
             .intent
+            .as_ref()
             .is_some_and(|i| matches!(i.purpose, Purpose::Step(_)));
         if is_step
             && decision

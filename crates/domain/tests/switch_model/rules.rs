@@ -39,7 +39,7 @@ pub fn check_store(world: &mut World, invocation: &Invocation, next: &State) {
         world.broke(Rule::RollbackLost);
     }
     let is_ordered = next.intent.is_some() && next.intended != world.state.intended;
-    match next.intent.map(|intent| intent.purpose) {
+    match next.intent.as_ref().map(|intent| intent.purpose) {
         Some(Purpose::RollBack) if world.past.rollback.is_none() => {
             world.past.rollback = Some(next.generation);
         }

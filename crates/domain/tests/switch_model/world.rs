@@ -92,6 +92,8 @@ fn start(to: Environment, id: u8) -> Start {
         max_seconds: MAX_UNITS,
         on_drift: OnDrift::Repair,
         versions: Versions::default(),
+        max_exposed_payments: None,
+        max_exposed_seconds: None,
     }
 }
 
@@ -189,15 +191,16 @@ impl World {
             state: invocation.alarm,
             actions_enabled: true,
             doubt: None,
+            detection_seconds: None,
         };
         let both = [Environment::Blue, Environment::Green];
         Observation {
-            trigger: invocation.ask.trigger(),
             routers: vec![self.reading()],
             guards: both
                 .map(|environment| (environment, vec![guard.clone()]))
                 .into(),
             validation: invocation.validation.clone(),
+            ..Observation::of(invocation.ask.trigger())
         }
     }
 
@@ -214,6 +217,8 @@ impl World {
             marker: Some(self.route.marker),
             base: Some(self.route.base),
             takes_versions: true,
+            pending: None,
+            needs_change: false,
         }
     }
 

@@ -42,6 +42,8 @@ fn start_as(id: &str, steps: &[(u8, u64)]) -> Trigger {
         max_seconds: 3600,
         on_drift: OnDrift::Repair,
         versions: Versions::default(),
+        max_exposed_payments: None,
+        max_exposed_seconds: None,
     };
     Trigger::Command(Command::Start(start), By::default())
 }
