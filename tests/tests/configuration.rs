@@ -98,3 +98,34 @@ fn environment_switcher_names_every_wrong_variable() {
     );
     assert_refused(&output, &["ROUTERS", "ALARMS", "TICK_SECONDS"]);
 }
+
+#[test]
+fn pre_migration_validator_names_every_missing_variable() {
+    assert_refused(
+        &run("pre-migration-validator", &[]),
+        &["ENVIRONMENT", "STATE_TABLE"],
+    );
+}
+
+#[test]
+fn pre_migration_validator_names_every_wrong_variable() {
+    let output = run(
+        "pre-migration-validator",
+        &[
+            ("ENVIRONMENT", "no name"),
+            ("STATE_TABLE", "state"),
+            ("REPORT_BUCKET", "No_Bucket"),
+            ("CA_BUNDLE", "/nowhere/bundle.pem"),
+            ("ALLOW_HTTP_RESPONSE_URL", "perhaps"),
+        ],
+    );
+    assert_refused(
+        &output,
+        &[
+            "ENVIRONMENT",
+            "REPORT_BUCKET",
+            "CA_BUNDLE",
+            "ALLOW_HTTP_RESPONSE_URL",
+        ],
+    );
+}
