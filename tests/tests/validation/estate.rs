@@ -1,6 +1,7 @@
 //! An estate in the local cloud, and stacks that it gates.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover::lab::cloud::{Cloud, CloudOptions};
@@ -22,6 +23,8 @@ pub const BLUE: &str = "database-blue";
 /// Green's.
 pub const GREEN: &str = "database-green";
 pub const PASSWORD: &str = "correct-horse-battery";
+/// Statements that run at once while the databases are busy: more than a comparison puts up with.
+const BUSY_SESSIONS: usize = 30;
 const OPERATION_MAX: Duration = Duration::from_mins(3);
 
 /// What is looked at here. Rotation and TLS have tests of their own; there is no load balancer.
@@ -42,7 +45,7 @@ pub const CHECKS: [&str; 12] = [
 
 /// Everything around the function.
 pub struct Estate {
-    database: Database,
+    database: Arc<Database>,
     cloud: Cloud,
     evidence: Evidence,
     stacks: Stacks,
@@ -70,7 +73,7 @@ impl Estate {
         let put = evidence.put("code", "validator.zip", validator.bytes).await;
         put.expect("the function");
         let mut estate = Self {
-            database,
+            database: Arc::new(database),
             stacks: Stacks::new(&config),
             invoker: Invoker::new(&config),
             cloud,
@@ -199,14 +202,13 @@ impl Estate {
         tokio::time::sleep(Duration::from_secs(7)).await;
     }
 
-    /// Old rows, outside the reconciliation's window.
-    pub fn add_rows(&self, count: u32) {
-        let _added = self.database.sql(&format!(
-            "INSERT INTO payments_green.payments (scope, idempotency_key, transaction_id, fingerprint, status, user_id, amount, currency, \
-             exponent, paid_with_hash, environment, color, created_at) SELECT 'public', CONCAT('k-', seq), CONCAT('t-', seq), \
-             REPEAT('x', 32), 'completed', 'u', seq, 'EUR', 2, REPEAT('x', 32), 'dev', 'blue', '2026-01-01' \
-             FROM seq_1_to_{count}; INSERT INTO payments SELECT * FROM payments_green.payments"
-        ));
+    /// Keeps the databases so busy for a while that rows are not compared: a comparison spares them.
+    pub fn keep_busy(&self, time: Duration) {
+        for _ in 0..BUSY_SESSIONS {
+            let database = Arc::clone(&self.database);
+            let statement = format!("SELECT SLEEP({})", time.as_secs());
+            std::thread::spawn(move || database.sql(&statement));
+        }
     }
 
     /// The rows of both fences: color, whether it may write, epoch.

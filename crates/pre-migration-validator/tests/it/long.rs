@@ -78,10 +78,10 @@ async fn there_is_a_bound_and_an_answer_at_it() {
 }
 
 #[tokio::test]
-async fn an_invocation_that_comes_no_further_is_the_last() {
+async fn what_comes_no_further_ends() {
     let world = World::healthy();
     world.databases.inner().rows = vec![rows(TableState::Open, 7)];
-    assert_eq!(run(&world, &world.sample("create")).await, 2);
+    assert_eq!(run(&world, &world.sample("create")).await, 4);
     let reason = world.answer()["Reason"].clone();
     assert!(reason.as_str().unwrap().contains("no further"), "{reason}");
 }
