@@ -146,3 +146,34 @@ fn environment_switcher_names_each_wrong_field_of_a_router() {
     }
     assert!(!said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn pre_migration_validator_names_every_missing_variable() {
+    assert_refused(
+        &run("pre-migration-validator", &[]),
+        &["ENVIRONMENT", "STATE_TABLE"],
+    );
+}
+
+#[test]
+fn pre_migration_validator_names_every_wrong_variable() {
+    let output = run(
+        "pre-migration-validator",
+        &[
+            ("ENVIRONMENT", "no name"),
+            ("STATE_TABLE", "state"),
+            ("REPORT_BUCKET", "No_Bucket"),
+            ("CA_BUNDLE", "/nowhere/bundle.pem"),
+            ("ALLOW_HTTP_RESPONSE_URL", "perhaps"),
+        ],
+    );
+    assert_refused(
+        &output,
+        &[
+            "ENVIRONMENT",
+            "REPORT_BUCKET",
+            "CA_BUNDLE",
+            "ALLOW_HTTP_RESPONSE_URL",
+        ],
+    );
+}

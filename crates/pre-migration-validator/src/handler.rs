@@ -32,6 +32,9 @@ const VALIDATION: [&str; 2] = [
 /// The resource that upgrades schemas.
 const SCHEMA: &str = "Custom::DatabaseSchema";
 
+/// The longest direct validation: the switch that waits for it has a minute. One that needs more is asked again.
+const COMMAND_MAX: Duration = Duration::from_secs(45);
+
 /// Kept free at the end of a command, to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
@@ -344,7 +347,8 @@ fn tell(report: &Report, faults: &[String], line: &mut EventLine) {
 
 fn command_time(deadline: Deadline) -> Deadline {
     let remaining = deadline.remaining();
-    Deadline::until(remaining.saturating_sub(ANSWER_TIME.min(remaining / 4)))
+    let time = remaining.saturating_sub(ANSWER_TIME.min(remaining / 4));
+    Deadline::until(time.min(COMMAND_MAX))
 }
 
 /// The first of an id that may stand in a key.

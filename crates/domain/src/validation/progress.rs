@@ -10,6 +10,9 @@ use super::check::{Check, Finding};
 /// minutes fill the longest ServiceTimeout.
 pub const INVOCATIONS_MAX: u32 = 12;
 
+/// Invocations in a row that may come no further: one may meet a busy database, or lack the time for a part of the rows.
+pub const STALLED_MAX: u32 = 3;
+
 /// Longest token of a check, in bytes: a DynamoDB item takes 400 kB.
 pub const TOKEN_BYTES_MAX: usize = 128 * 1024;
 
@@ -29,6 +32,9 @@ pub struct Checkpoint {
     pub done: Vec<Finding>,
     /// Where each of the others stopped, in its own words.
     pub tokens: BTreeMap<Check, String>,
+    /// How many invocations in a row came no further.
+    #[serde(default)]
+    pub stalled: u32,
 }
 
 /// What an invocation does with a checkpoint that stands.
@@ -92,8 +98,15 @@ impl Checkpoint {
                 "where {check} stopped takes too many bytes to be kept"
             ));
         }
-        if tokens == self.tokens {
-            return Err("this invocation came no further than the one before".to_owned());
+        self.stalled = if tokens == self.tokens {
+            self.stalled.saturating_add(1)
+        } else {
+            0
+        };
+        if self.stalled >= STALLED_MAX {
+            return Err(format!(
+                "{STALLED_MAX} invocations in a row came no further"
+            ));
         }
         self.invocations = invocations;
         self.lease_until_ms = 0;
@@ -165,8 +178,16 @@ mod tests {
                 .unwrap_err()
                 .contains("too many bytes")
         );
-        let stuck = hand_on(first, "x", 1).unwrap();
-        assert!(hand_on(stuck, "x", 2).unwrap_err().contains("no further"));
+        let mut stuck = hand_on(first, "x", 1).unwrap();
+        for _ in 1..STALLED_MAX {
+            stuck = hand_on(stuck, "x", 2).unwrap();
+        }
+        assert!(
+            hand_on(stuck.clone(), "x", 3)
+                .unwrap_err()
+                .contains("no further")
+        );
+        assert_eq!(hand_on(stuck, "y", 3).unwrap().stalled, 0);
     }
 
     #[test]
