@@ -11,8 +11,8 @@ use tokio::task::spawn_blocking;
 
 use crate::world::{BUDGET, Server, World, differing, small_chunks};
 
-/// How long rows are written, and compared meanwhile.
-const CHURN: Duration = Duration::from_secs(6);
+/// How long rows are compared while others are written: they are for 15 s.
+const COMPARED: Duration = Duration::from_secs(5);
 
 const TABLE: &str =
     "CREATE TABLE t (id BIGINT PRIMARY KEY, who VARCHAR(9) NOT NULL, v BIGINT NOT NULL)";
@@ -21,7 +21,7 @@ const TABLE: &str =
 async fn compare_while(world: &World, writers: &[tokio::task::JoinHandle<String>]) -> u32 {
     let begun = Instant::now();
     let mut rounds = 0;
-    while begun.elapsed() < CHURN - Duration::from_secs(1) {
+    while begun.elapsed() < COMPARED {
         let found = world.compare("t", small_chunks(300)).await;
         assert_eq!(found.state, TableState::Equal, "{:?}", differing(&found));
         rounds += 1;
@@ -71,13 +71,13 @@ async fn mariadb_both_ways() {
     .await;
 
     // Each writes rows of its own, and changes and removes some of them.
-    let churn = "BEGIN NOT ATOMIC DECLARE i BIGINT DEFAULT 0; DECLARE till DATETIME(3) DEFAULT NOW(3) + INTERVAL 6 SECOND; \
+    let churn = "DELIMITER //\nBEGIN NOT ATOMIC DECLARE i BIGINT DEFAULT 0; DECLARE till DATETIME(3) DEFAULT NOW(3) + INTERVAL 15 SECOND; \
          WHILE NOW(3) < till DO SET i = i + 1; \
          INSERT INTO t VALUES (10000 + i * 2 + OFFSET, 'OWNER', i); \
          UPDATE t SET v = v + 1 WHERE id = 1 + MOD(i, 500) * 2 + OFFSET; \
-         UPDATE t SET v = v + 1 WHERE id = 1001 + OFFSET; \
+         IF MOD(i, 20) = 0 THEN UPDATE t SET v = v + 1 WHERE id = 1001 + OFFSET; END IF; DO SLEEP(0.002); \
          IF MOD(i, 3) = 0 THEN DELETE FROM t WHERE id = 10000 + i + OFFSET AND who = 'OWNER'; END IF; \
-         END WHILE; END";
+         END WHILE; END //\n";
     let writer = |color: &'static str, offset: &str| {
         let world = world.clone();
         let statements = churn.replace("OFFSET", offset).replace("OWNER", color);
@@ -147,11 +147,11 @@ async fn postgres_one_way() {
     })
     .await;
 
-    let churn = "DO $$ DECLARE i BIGINT := 0; till TIMESTAMPTZ := clock_timestamp() + interval '6 seconds'; \
+    let churn = "DO $$ DECLARE i BIGINT := 0; till TIMESTAMPTZ := clock_timestamp() + interval '15 seconds'; \
          BEGIN WHILE clock_timestamp() < till LOOP i := i + 1; \
          INSERT INTO t VALUES (10000 + i, 'blue', i); \
          UPDATE t SET v = v + 1 WHERE id = 1 + i % 500; \
-         UPDATE t SET v = v + 1 WHERE id = 1001; \
+         IF i % 20 = 0 THEN UPDATE t SET v = v + 1 WHERE id = 1001; END IF; PERFORM pg_sleep(0.002); \
          IF i % 3 = 0 THEN DELETE FROM t WHERE id = 10000 + i / 2; END IF; \
          COMMIT; END LOOP; END $$";
     let writing = world.clone();

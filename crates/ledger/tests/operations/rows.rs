@@ -234,7 +234,11 @@ async fn every_type_is_compared_exactly(kind: Kind) {
         .map(|id| format!("id={id} has other values"))
         .collect();
     let mut seen = differing(&found);
-    seen.sort_by_key(|row| row.split([' ', '=']).nth(1).and_then(|id| id.parse::<u32>().ok()));
+    seen.sort_by_key(|row| {
+        row.split([' ', '='])
+            .nth(1)
+            .and_then(|id| id.parse::<u32>().ok())
+    });
     assert_eq!(seen, expected);
 }
 
@@ -371,14 +375,14 @@ async fn what_can_not_be_compared_is_not_equal(kind: Kind) {
     world.green(&format!(
         "CREATE TABLE sorted (id VARCHAR(9) {in_green} PRIMARY KEY)"
     ));
-    world.blue("CREATE TABLE scale (id INT PRIMARY KEY, n DECIMAL(9,2)); CREATE TABLE only (id INT PRIMARY KEY)");
+    world.blue("CREATE TABLE scale (id INT PRIMARY KEY, n DECIMAL(9,2)); CREATE TABLE lonely (id INT PRIMARY KEY)");
     world.green("CREATE TABLE scale (id INT PRIMARY KEY, n DECIMAL(9,3))");
     for (table, why) in [
         ("no_key", "it has no primary or unique key"),
         ("null_key", "takes NULL"),
         ("sorted", "is ordered by"),
         ("scale", "column n is of type"),
-        ("only", "it is missing in green"),
+        ("lonely", "it is missing in green"),
         ("none", "there is no such table"),
     ] {
         let found = world.compare(table, small_chunks(100)).await;

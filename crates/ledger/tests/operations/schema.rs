@@ -53,7 +53,7 @@ async fn every_difference_is_named(kind: Kind) {
         ),
     };
     world.blue(&format!(
-        "CREATE TABLE t (id INT PRIMARY KEY, {blue}); CREATE TABLE only (id INT PRIMARY KEY)"
+        "CREATE TABLE t (id INT PRIMARY KEY, {blue}); CREATE TABLE lonely (id INT PRIMARY KEY)"
     ));
     world.green(&format!("CREATE TABLE t (id INT PRIMARY KEY, {green})"));
     if kind == Kind::Postgres {
@@ -81,7 +81,7 @@ async fn every_difference_is_named(kind: Kind) {
         ),
     );
     let mut expected = vec![
-        "only: the table is missing in green",
+        "lonely: the table is missing in green",
         "t: column a: nullability is NOT NULL in blue and NULL in green",
         "t: column a: default is 1 in blue and 2 in green",
         "t: column added is missing in blue",
