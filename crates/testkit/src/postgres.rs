@@ -70,13 +70,13 @@ impl Postgres {
         Self::launch(certificate, &[])
     }
 
-    /// Starts a server that others can subscribe to.
+    /// Starts a server that others can subscribe to, with more settings (`name=value`), which stand over the usual ones.
     ///
     /// # Panics
     /// If PostgreSQL is not installed or does not start.
     #[must_use]
-    pub fn start_replicating() -> Self {
-        Self::launch(None, &REPLICATING)
+    pub fn start_replicating(more: &[&str]) -> Self {
+        Self::launch(None, &[&REPLICATING, more].concat())
     }
 
     fn launch(certificate: Option<&Certificate>, more: &[&str]) -> Self {

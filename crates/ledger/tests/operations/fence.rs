@@ -16,6 +16,7 @@ on_both_engines!(
     an_order_is_applied_once_and_an_older_one_is_refused,
     an_order_holds_wherever_its_answer_is_lost,
     payments_that_are_being_written_are_waited_for_but_not_for_ever,
+    payments_without_a_pause_do_not_keep_the_fence_open,
     a_ledger_without_its_schema_is_told,
 );
 
@@ -159,6 +160,48 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         set(&world, order(2, true, true)).await.unwrap().outcome,
         FenceOutcome::Applied
     );
+}
+
+/// Sixteen sessions that hold the row shared, one after the other: there is no moment at which none does.
+async fn payments_without_a_pause_do_not_keep_the_fence_open(kind: Kind) {
+    let world = ledger(kind).await;
+    let payments = world.either(
+        "DELIMITER //\nBEGIN NOT ATOMIC DECLARE till DATETIME(3) DEFAULT NOW(3) + INTERVAL 6 SECOND; \
+         WHILE NOW(3) < till DO START TRANSACTION; \
+         SELECT color INTO @seen FROM cutover_epoch WHERE color = 'blue' LOCK IN SHARE MODE; \
+         DO SLEEP(0.02); COMMIT; END WHILE; END //\n",
+        "DO $$ DECLARE till TIMESTAMPTZ := clock_timestamp() + interval '6 seconds'; \
+         BEGIN WHILE clock_timestamp() < till LOOP \
+         PERFORM color FROM cutover_epoch WHERE color = 'blue' FOR SHARE; \
+         PERFORM pg_sleep(0.02); COMMIT; END LOOP; END $$",
+    );
+    let payers: Vec<_> = (0..16)
+        .map(|_| {
+            let world = world.clone();
+            let payments = payments.to_owned();
+            spawn_blocking(move || world.blue(&payments))
+        })
+        .collect();
+    sleep(Duration::from_millis(1_500)).await;
+    for epoch in 1..=5 {
+        let begun = Instant::now();
+        let answer = set(&world, order(epoch, epoch % 2 == 0, true))
+            .await
+            .unwrap();
+        assert_eq!(answer.outcome, FenceOutcome::Applied);
+        assert!(
+            begun.elapsed() < Duration::from_millis(1_500),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    assert!(
+        payers.iter().all(|payer| !payer.is_finished()),
+        "they paid all the time"
+    );
+    for payer in payers {
+        payer.await.unwrap();
+    }
 }
 
 async fn a_ledger_without_its_schema_is_told(kind: Kind) {

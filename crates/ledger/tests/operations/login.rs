@@ -44,7 +44,7 @@ async fn a_login_tells_what_the_server_is(kind: Kind) {
             let db = MariaDb::start_with(&MariaDb::replicating(1));
             Server::MariaDb(Arc::new(db))
         }
-        Kind::Postgres => Server::Postgres(Arc::new(Postgres::start_replicating())),
+        Kind::Postgres => Server::Postgres(Arc::new(Postgres::start_replicating(&[]))),
     };
     let world = World::on(replicating.clone(), replicating);
     let login = Databases::default()

@@ -126,7 +126,7 @@ async fn mariadb_both_ways() {
 
 #[tokio::test]
 async fn postgres_one_way() {
-    let start = || Server::Postgres(Arc::new(Postgres::start_replicating()));
+    let start = || Server::Postgres(Arc::new(Postgres::start_replicating(&[])));
     let world = World::on(start(), start());
     world.both(TABLE);
     world.blue("CREATE PUBLICATION everything FOR ALL TABLES");

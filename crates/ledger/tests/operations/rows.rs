@@ -1,8 +1,11 @@
 //! Differences that others overlook are found, and nothing else.
 
-use cutover_domain::parity::TableState;
+use std::sync::Arc;
 
-use crate::world::{Kind, World, differing, request, small_chunks};
+use cutover_domain::parity::TableState;
+use cutover_testkit::MariaDb;
+
+use crate::world::{Kind, Server, World, differing, request, small_chunks};
 
 on_both_engines!(
     every_kind_of_difference_is_found_and_no_other,
@@ -402,6 +405,26 @@ async fn what_can_not_be_compared_is_not_equal(kind: Kind) {
         .await;
     assert_eq!(all.tables.len(), 5);
     assert_eq!(all.verdict(), cutover_domain::parity::Verdict::Unknown);
+}
+
+/// The server makes NULL of what is longer than a packet may be: equal NULLs are no equal rows.
+#[tokio::test]
+async fn rows_that_the_server_can_not_hash_are_not_equal() {
+    let db = MariaDb::start_with(&["--max-allowed-packet=1M".to_owned()]);
+    let server = Server::MariaDb(Arc::new(db));
+    let world = World::on(server.clone(), server);
+    world.both(
+        "CREATE TABLE t (id INT PRIMARY KEY, a LONGTEXT, b LONGTEXT); \
+         INSERT INTO t VALUES (1, 'a', 'b'), (2, REPEAT('a', 600000), REPEAT('b', 600000))",
+    );
+    let found = world.compare("t", small_chunks(100)).await;
+    let TableState::Unknown(why) = &found.state else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        why,
+        "1 rows in blue are too long to be hashed by the server (max_allowed_packet)"
+    );
 }
 
 async fn a_side_that_has_far_more_rows_is_not_too_much(kind: Kind) {
