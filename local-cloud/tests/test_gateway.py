@@ -67,3 +67,16 @@ def test_failed_event_is_tried_twice_more(cloud: Cloud) -> None:
     )
     events.put_events(Entries=[{"Source": "test.flaky", "DetailType": "t", "Detail": "{}"}])
     eventually(lambda: cloud.log("flaky").count("TRIED") == 3)
+
+
+def test_failed_notice_is_tried_twice_more(cloud: Cloud) -> None:
+    arn = cloud.function("sulking")
+    sns = cloud.client("sns")
+    topic = sns.create_topic(Name="sulking")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    assert cloud.control("function-state", function="sulking", state="Inactive")[0] == 200
+    sns.publish(TopicArn=topic, Message="kept")
+    # The first try meets a function that is not Active; the second is told.
+    record = eventually(lambda: [line for line in cloud.log("sulking").splitlines() if line.startswith("EVENT ")])
+    told = json.loads(record[0][6:])["Records"][0]
+    assert told["EventSource"] == "aws:sns" and told["Sns"]["Message"] == "kept" and len(record) == 1
