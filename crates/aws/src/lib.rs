@@ -28,6 +28,10 @@ pub mod switch_state;
 #[cfg(feature = "lambda")]
 pub mod validator_function;
 
+// For the rotation of secrets.
+#[cfg(feature = "secretsmanager")]
+pub mod secret_versions;
+
 // For the operator's command line, the lab and the tests.
 #[cfg(feature = "operator")]
 pub mod call_error;

@@ -5,6 +5,7 @@
 //! - `connection`: either engine; what is asked of the ledger is a method here and in each engine.
 //! - `mysql`: the statements for MySQL and MariaDB. `postgres`: those for PostgreSQL, `postgres_tls`: its TLS.
 //! - `row`: what a row says.
+//! - `accounts` (feature `accounts`): sessions for the rotation of credentials.
 //!
 //! The schema of both is in `infra/schema`.
 //!
@@ -23,6 +24,8 @@
 //! function's zip or in a layer (for example `/var/task/bundle.pem`), takes their place. Only `"ssl": false` in the secret
 //! turns TLS off, and then the password's protection is the engine's own.
 
+#[cfg(feature = "accounts")]
+pub mod accounts;
 mod connection;
 pub mod credentials;
 pub mod ledger;

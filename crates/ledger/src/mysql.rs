@@ -113,7 +113,7 @@ pub(crate) async fn connect(
     Ok(MySql(conn))
 }
 
-fn tls(ca_bundle: Option<&Path>) -> SslOpts {
+pub(crate) fn tls(ca_bundle: Option<&Path>) -> SslOpts {
     // Refused only if there is one already, which then is as good: all crates here are built with ring.
     let _present = rustls::crypto::ring::default_provider().install_default();
     let roots = match ca_bundle {

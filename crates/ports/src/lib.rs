@@ -2,4 +2,5 @@
 //! (feature `fakes`).
 
 pub mod payment;
+pub mod rotation;
 pub mod switch;
