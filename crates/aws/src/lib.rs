@@ -68,6 +68,10 @@ pub mod validator_function;
 #[cfg(any(feature = "backup", feature = "kms", feature = "rds"))]
 pub mod validation;
 
+// For the rotation of secrets.
+#[cfg(feature = "secretsmanager")]
+pub mod secret_versions;
+
 // For the operator's command line, the lab and the tests.
 #[cfg(feature = "operator")]
 pub mod call_error;
