@@ -139,10 +139,12 @@ def test_versions_have_states_of_their_own(cloud: Cloud) -> None:
         return lambda_.get_function_configuration(FunctionName="stated", Qualifier=qualifier)["State"]
 
     eventually(lambda: state(blue) == state(green) == "Active")
+    assert "StateReasonCode" not in lambda_.get_function_configuration(FunctionName="stated", Qualifier=green)
     assert cloud.control("function-state", function="stated", version=green, state="Inactive")[0] == 200
     assert state(green) == state("live") == "Inactive" and state(blue) == "Active"
     shown = lambda_.get_function_configuration(FunctionName="stated", Qualifier="live")
     assert shown["FunctionArn"].endswith(":stated:live") and shown["Version"] == green
+    assert shown["StateReasonCode"] == "Idle"
     response, failure = cloud.invoke("stated", Qualifier="live")
     assert response["FunctionError"] and "state: Inactive" in failure["errorMessage"]
     assert cloud.invoke("stated", Qualifier="live")[1]["color"] == "green" and state(green) == "Active"
