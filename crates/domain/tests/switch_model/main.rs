@@ -77,6 +77,7 @@ fn every_rule_holds_with_a_router_that_takes_effect_later() {
 #[test]
 fn every_rule_holds_with_a_fence_and_replication() {
     explore(setups::FENCE, 1_000);
+    explore(setups::FENCE_AGAIN, 1_000);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use cutover_domain::switch::{
     Action, Decision, Environment, FenceOrder, FenceSeen, MayWrite, Observation, Order, Phase,
-    State, Validation,
+    Purpose, State, Validation,
 };
 use stateright::{Model, Property};
 
@@ -287,12 +287,19 @@ impl SwitchModel {
 
     fn land(&self, world: &mut World, order: &Order, router: usize) {
         let candidate = world.candidate();
+        let is_repair = world
+            .state
+            .intent
+            .as_ref()
+            .is_some_and(|intent| intent.purpose == Purpose::Repair);
         let route = &mut world.routes[router];
+        let was = (route.blue, route.green);
         route.blue = order.weights.of(Environment::Blue);
         route.green = order.weights.of(Environment::Green);
         if !self.hands.weights_arrive && order.weights.of(order.base) < 100 {
             route.blue = 0;
         }
+        let is = (route.blue, route.green);
         route.base = order.base;
         route.marker = order.generation;
         if self.setup.routers[router] == Kind::Delayed {
@@ -300,7 +307,7 @@ impl SwitchModel {
         }
         let has_all = world.routes.iter().all(|route| route.of(candidate) == 100);
         world.past.all_units = match world.past.all_units {
-            Some(units) if has_all => Some(units),
+            Some(units) if has_all && !(is_repair && was != is) => Some(units),
             _ => has_all.then_some(0),
         };
         Self::outdate(world, router);
@@ -401,7 +408,6 @@ impl SwitchModel {
         (route.blue, route.green) = (100 - green, green);
         route.change += 1;
         world.past.is_disturbed = true;
-        world.past.all_units = None;
         Self::outdate(world, router);
     }
 
