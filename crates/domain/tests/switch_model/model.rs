@@ -17,6 +17,10 @@ const LATE_MAX: usize = 1;
 pub type Decide = fn(&State, u64, &Observation) -> Decision;
 
 /// How the executor's hands work. All true in production; each is broken once by a mutant.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is broken alone, whatever the others are"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct Hands {
     /// The state is stored on the condition that its generation still stands.
@@ -316,13 +320,13 @@ impl SwitchModel {
     /// Every revision of this router that was read before is an old one now.
     fn outdate(world: &mut World, router: usize) {
         for other in &mut world.invocations {
-            let targets = match &mut other.stage {
-                Stage::Store {
-                    act: Some(Act::Write { targets, .. }),
-                    ..
-                }
-                | Stage::Act(Act::Write { targets, .. }) => targets,
-                _ => continue,
+            let (Stage::Store {
+                act: Some(Act::Write { targets, .. }),
+                ..
+            }
+            | Stage::Act(Act::Write { targets, .. })) = &mut other.stage
+            else {
+                continue;
             };
             for target in targets.iter_mut().filter(|target| target.router == router) {
                 if target.known == Known::Current {
@@ -451,7 +455,8 @@ impl Model for SwitchModel {
             match &invocation.stage {
                 Stage::Look => moves.push(Move::Look(i)),
                 Stage::Store { .. } => {
-                    moves.extend([Answer::Known, Answer::Lost].map(|answer| Move::Store(i, answer)))
+                    let answers = [Answer::Known, Answer::Lost];
+                    moves.extend(answers.map(|answer| Move::Store(i, answer)));
                 }
                 Stage::Act(act) => {
                     let answers = self.answers(act).iter();

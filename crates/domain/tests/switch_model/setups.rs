@@ -15,6 +15,7 @@ pub enum Kind {
 }
 
 /// One exploration.
+#[allow(clippy::struct_excessive_bools, reason = "features, present or not")]
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
     pub name: &'static str,
