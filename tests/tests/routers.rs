@@ -1,5 +1,7 @@
 //! The real switch over a load balancer, names and an API's canary at once: what it says is what requests meet.
 
+use std::time::Instant;
+
 use cutover_tests::switch_world::{SwitchWorld, Way};
 use serde_json::{Value, json};
 
@@ -52,16 +54,22 @@ async fn three_routers_shift_and_come_back_together() {
     // 50 of 200 expected; six standard deviations are 37.
     everyone_meets(&world, 13..=87).await;
     // One command takes all traffic back, whatever DNS still has to do.
+    let began = Instant::now();
     let back = world
         .command(&json!({"action": "rollback", "reason": "test"}))
         .await;
     assert!(verified(&back, 0), "{back:#}");
+    let written = began.elapsed();
     for way in [Way::Alb, Way::Api] {
         assert_eq!(world.green_of(way, REQUESTS).await, 0, "{way:?}");
     }
     world
         .until(&tick(), |answer| answer["phase"] == "rolled_back")
         .await;
+    println!(
+        "rollback: read back from all routers after {written:?}, in effect everywhere after {:?}",
+        began.elapsed()
+    );
     everyone_meets(&world, 0..=0).await;
     world.stop().await;
 }
