@@ -197,6 +197,14 @@ async fn bad_properties_are_answered_with_failed() {
         ("bad-resource-property", "BlueWeight"),
         ("bad-resource-active", "blue or green"),
         (
+            "bad-resource-alias",
+            "Alias is not the one in ROUTERS, live",
+        ),
+        (
+            "bad-resource-rule",
+            "RuleArn is not the one in ROUTERS, which has none",
+        ),
+        (
             "bad-resource-properties-list",
             "ResourceProperties is no JSON object",
         ),
@@ -215,7 +223,7 @@ async fn bad_properties_are_answered_with_failed() {
         let name = file.as_ref().unwrap().file_name().into_string().unwrap();
         name.starts_with("bad-resource-")
     });
-    assert_eq!(samples.count(), 6, "each is tested here");
+    assert_eq!(samples.count(), 8, "each is tested here");
 }
 
 #[tokio::test]
