@@ -130,7 +130,7 @@ pub async fn replica_status(look: &Look) -> Judgement {
         Ok(links) => streams("blue", &links, look.properties.lag_seconds_max),
         Err(error) => database_blind(&error, &expected),
     };
-    Judgement::all(vec![green, blue])
+    Judgement::all(&[green, blue])
 }
 
 fn streams(side: &str, links: &[ReplicaLink], lag_max: u32) -> Judgement {
@@ -157,7 +157,8 @@ fn streams(side: &str, links: &[ReplicaLink], lag_max: u32) -> Judgement {
             ),
         }
     });
-    Judgement::all(parts.collect())
+    let parts: Vec<Judgement> = parts.collect();
+    Judgement::all(&parts)
 }
 
 /// Both schemas.

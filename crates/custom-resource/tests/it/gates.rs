@@ -44,7 +44,7 @@ impl Gate {
             ..Terms::default()
         };
         let ended = Protocol::default()
-            .serve_with(&event.to_string(), in_ms(5_000), terms, async |_, _| {
+            .serve_with(&event.to_string(), in_ms(8_000), terms, async |_, _| {
                 self.handled.set(self.handled.get() + 1);
                 Outcome::Answer(verdict)
             })
@@ -268,6 +268,23 @@ async fn without_a_memory_there_is_still_one_answer() {
     assert_eq!(served.verdict, failed("no"));
     assert!(served.memory_fault.is_some());
     assert_eq!(gate.server.puts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_memory_that_comes_back_is_asked_again() {
+    let gate = Gate::new();
+    let (a, b) = (json!({"Id": "1"}), json!({"Id": "2"}));
+    gate.serve(&gate.event("Update", "r-1", &b, Some(&a)), failed("no"))
+        .await;
+    gate.memory.fail(true);
+    let memory = gate.memory.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        memory.fail(false);
+    });
+    let back = gate.event("Update", "r-2", &a, Some(&b));
+    let served = gate.serve(&back, failed("still no")).await;
+    assert_eq!(served.verdict.status(), "SUCCESS");
 }
 
 #[tokio::test]
