@@ -55,13 +55,17 @@ def _tell(given: dict[str, Any]) -> Any:
 
 
 def _of_qualifier(response: Any, name: str, qualifier: str | None, member: str | None = None) -> Any:
-    """The ARN of the alias that was asked for, and nothing of ours."""
+    """The ARN of the alias that was asked for, no empty reasons, and nothing of ours."""
     status, headers, body = response
     if status != 200:
         return response
     answer = json.loads(body)
     config = answer[member] if member else answer
     config.pop("_told_state", None)
+    for member in ("StateReason", "StateReasonCode"):
+        # AWS leaves them out of an Active function's; MiniStack writes empty ones.
+        if not config.get(member):
+            config.pop(member, None)
     if qualifier and qualifier != "$LATEST":
         config["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{qualifier}"
     return status, headers, json.dumps(answer).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorized_resources,
     canary,
     custom_resources,
     databases,
@@ -15,9 +16,11 @@ from cutover_cloud import (
     dms,
     dns,
     elb,
+    faults,
     function_log,
     function_state,
     gateway,
+    gateway_metrics,
     permissions,
     recorded_types,
     recovery_points,
@@ -48,12 +51,14 @@ def install(settings: Settings) -> Executor:
     secure_transport.install()
     alias_routing.install()
     alias_actions.install()
+    authorized_resources.install()
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
+    gateway_metrics.install()
+    rule_targets.install()
     permissions.install(permitted)
     canary.install()
-    rule_targets.install()
     custom_resources.install()
     function_state.install()
     elb.install(permitted)
@@ -65,4 +70,5 @@ def install(settings: Settings) -> Executor:
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    faults.install()
     return executor.install(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -42,7 +43,10 @@ def test_drill_acts_and_is_set_right(cloud: Cloud) -> None:
     cloudwatch.set_alarm_state(AlarmName="drill", StateValue="ALARM", StateReason="drill of the alarm path")
     eventually(lambda: '"reason": "drill of the alarm path"' in cloud.log("drilled"))
     eventually(lambda: described(cloud, "drill")["StateValue"] == "OK")
-    assert "reasonData" not in cloud.log("drilled").splitlines()[-2].partition('"previousState"')[0]
+    events = [json.loads(line[6:]) for line in cloud.log("drilled").splitlines() if line.startswith("EVENT ")]
+    (drill,) = [one["alarmData"]["state"] for one in events if one["alarmData"]["state"]["value"] == "ALARM"]
+    # What the last evaluation saw was no reason for it.
+    assert drill["reason"] == "drill of the alarm path" and "reasonData" not in drill
 
 
 def test_drill_is_checked(cloud: Cloud) -> None:
@@ -135,10 +139,12 @@ def test_versions_have_states_of_their_own(cloud: Cloud) -> None:
         return lambda_.get_function_configuration(FunctionName="stated", Qualifier=qualifier)["State"]
 
     eventually(lambda: state(blue) == state(green) == "Active")
+    assert "StateReasonCode" not in lambda_.get_function_configuration(FunctionName="stated", Qualifier=green)
     assert cloud.control("function-state", function="stated", version=green, state="Inactive")[0] == 200
     assert state(green) == state("live") == "Inactive" and state(blue) == "Active"
     shown = lambda_.get_function_configuration(FunctionName="stated", Qualifier="live")
     assert shown["FunctionArn"].endswith(":stated:live") and shown["Version"] == green
+    assert shown["StateReasonCode"] == "Idle"
     response, failure = cloud.invoke("stated", Qualifier="live")
     assert response["FunctionError"] and "state: Inactive" in failure["errorMessage"]
     assert cloud.invoke("stated", Qualifier="live")[1]["color"] == "green" and state(green) == "Active"

@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from cloud import ACCOUNT, REGION, Cloud, eventually
 
+from cutover_cloud.dms import store
+
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"
 MAPPINGS = json.dumps(
     {
@@ -233,6 +235,11 @@ def test_replication_task_from_template_to_lag(cloud: Cloud) -> None:
     assert dms.describe_replication_instances()["ReplicationInstances"][0]["MultiAZ"] is True
     formation.delete_stack(StackName="replication")
     eventually(lambda: not dms.describe_replication_tasks()["ReplicationTasks"])
+
+
+def test_passwords_of_endpoints_are_not_kept() -> None:
+    given = {"ServerName": "h", "Password": "secret", "MySQLSettings": {"Password": "secret", "Port": 3306}}
+    assert store.kept(given) == {"ServerName": "h", "MySQLSettings": {"Port": 3306}}
 
 
 def test_unknown_and_wrong_replication_is_refused(cloud: Cloud) -> None:

@@ -31,7 +31,9 @@ async fn rule(answers: Vec<Answer>) -> (Alb, Replay) {
 fn actions(blue: u32, green: u32, sticky: bool) -> String {
     format!(
         "<member><Type>authenticate-oidc</Type><Order>1</Order><AuthenticateOidcConfig>\
-         <Issuer>https://id.example.com</Issuer><ClientId>pay</ClientId></AuthenticateOidcConfig></member>\
+         <Issuer>https://id.example.com</Issuer><AuthorizationEndpoint>https://id.example.com/a</AuthorizationEndpoint>\
+         <TokenEndpoint>https://id.example.com/t</TokenEndpoint><UserInfoEndpoint>https://id.example.com/u</UserInfoEndpoint>\
+         <ClientId>pay</ClientId></AuthenticateOidcConfig></member>\
          <member><Type>forward</Type><Order>2</Order><ForwardConfig><TargetGroups>\
          <member><TargetGroupArn>{BLUE}</TargetGroupArn><Weight>{blue}</Weight></member>\
          <member><TargetGroupArn>{GREEN}</TargetGroupArn><Weight>{green}</Weight></member></TargetGroups>\
@@ -66,6 +68,11 @@ fn modified() -> Answer {
         200,
         "<ModifyRuleResponse><ModifyRuleResult><Rules/></ModifyRuleResult></ModifyRuleResponse>",
     )
+}
+
+fn listener_modified() -> Answer {
+    let body = "<ModifyListenerResponse><ModifyListenerResult><Listeners/></ModifyListenerResult></ModifyListenerResponse>";
+    Answer::xml(200, body)
 }
 
 fn error(status: u16, code: &str) -> Answer {
@@ -133,6 +140,9 @@ async fn a_step_keeps_everything_but_the_weights() {
             "POST /\nRuleArn={RULE}\n\
              Actions.member.1.Type=authenticate-oidc\n\
              Actions.member.1.AuthenticateOidcConfig.Issuer=https://id.example.com\n\
+             Actions.member.1.AuthenticateOidcConfig.AuthorizationEndpoint=https://id.example.com/a\n\
+             Actions.member.1.AuthenticateOidcConfig.TokenEndpoint=https://id.example.com/t\n\
+             Actions.member.1.AuthenticateOidcConfig.UserInfoEndpoint=https://id.example.com/u\n\
              Actions.member.1.AuthenticateOidcConfig.ClientId=pay\n\
              Actions.member.1.AuthenticateOidcConfig.UseExistingClientSecret=true\n\
              Actions.member.1.Order=1\n\
@@ -150,7 +160,7 @@ async fn a_step_keeps_everything_but_the_weights() {
 
 #[tokio::test]
 async fn a_rollback_lets_go_of_clients_that_are_held_on_the_candidate() {
-    let answers = vec![listeners(&actions(75, 25, true)), modified()];
+    let answers = vec![listeners(&actions(75, 25, true)), listener_modified()];
     let (router, replay) = router(AlbEntry::Listener(LISTENER.to_owned()), answers).await;
     assert!(
         router
@@ -271,19 +281,15 @@ async fn capacity(answer: Answer) -> CapacityReading {
 #[tokio::test]
 async fn the_health_of_the_targets_is_the_capacity() {
     let targets = |targets: &[(&str, &str)]| {
-        let members: String = targets
-            .iter()
-            .map(|(state, reason)| {
-                let reason = if reason.is_empty() {
-                    String::new()
-                } else {
-                    format!("<Reason>{reason}</Reason>")
-                };
-                format!(
-                    "<member><TargetHealth><State>{state}</State>{reason}</TargetHealth></member>"
-                )
-            })
-            .collect();
+        let member = |(state, reason): &(&str, &str)| {
+            let reason = match *reason {
+                "" => String::new(),
+                reason => format!("<Reason>{reason}</Reason>"),
+            };
+            format!("<member><TargetHealth><State>{state}</State>{reason}</TargetHealth></member>")
+        };
+        let members: Vec<String> = targets.iter().map(member).collect();
+        let members = members.concat();
         Answer::xml(
             200,
             &format!(

@@ -247,7 +247,7 @@ mod tests {
     fn missing(reading: CountsReading) -> String {
         match reading {
             CountsReading::Missing(why) => why,
-            other => panic!("{other:?}"),
+            counts @ CountsReading::Counts { .. } => panic!("{counts:?}"),
         }
     }
 

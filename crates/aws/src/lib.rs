@@ -24,11 +24,13 @@ pub mod alarms;
 pub mod alb;
 #[cfg(feature = "elasticloadbalancingv2")]
 mod alb_actions;
-#[cfg(all(test, feature = "elasticloadbalancingv2"))]
+#[cfg(test)]
+#[cfg(feature = "elasticloadbalancingv2")]
 mod alb_tests;
 #[cfg(feature = "apigateway")]
 pub mod api_gateway_canary;
-#[cfg(all(test, feature = "apigateway"))]
+#[cfg(test)]
+#[cfg(feature = "apigateway")]
 mod api_gateway_canary_tests;
 #[cfg(feature = "cloudwatch")]
 pub mod counts;
@@ -37,7 +39,8 @@ pub mod failure;
 pub mod fence;
 #[cfg(feature = "lambda")]
 pub mod lambda_alias;
-#[cfg(all(test, feature = "lambda"))]
+#[cfg(test)]
+#[cfg(feature = "lambda")]
 mod lambda_alias_tests;
 #[cfg(feature = "cloudwatch")]
 mod metric_data;
@@ -51,7 +54,8 @@ pub mod replication;
 pub mod route53;
 #[cfg(feature = "route53")]
 mod route53_records;
-#[cfg(all(test, feature = "route53"))]
+#[cfg(test)]
+#[cfg(feature = "route53")]
 mod route53_tests;
 #[cfg(any(feature = "elasticloadbalancingv2", feature = "route53"))]
 mod shares;
@@ -63,6 +67,10 @@ pub mod validator_function;
 // For the validation before a migration.
 #[cfg(any(feature = "backup", feature = "kms", feature = "rds"))]
 pub mod validation;
+
+// For the rotation of secrets.
+#[cfg(feature = "secretsmanager")]
+pub mod secret_versions;
 
 // For the operator's command line, the lab and the tests.
 #[cfg(feature = "operator")]

@@ -148,6 +148,6 @@ fn take(
 
 /// A count from the decimal that CloudWatch has it as: rounded.
 pub(crate) fn whole(value: f64) -> Option<u64> {
-    // There is no checked conversion; its text has no sign and no exponent.
-    format!("{value:.0}").parse().ok()
+    // There is no checked conversion; its text has no exponent, and no sign: the sum of nothing is -0.0.
+    format!("{:.0}", value + 0.0).parse().ok()
 }

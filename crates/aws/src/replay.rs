@@ -180,27 +180,30 @@ fn encode(value: &Value, bytes: &mut Vec<u8>) {
     match value {
         Value::Null => bytes.push(0xf6),
         Value::Bool(is) => bytes.push(if *is { 0xf5 } else { 0xf4 }),
-        Value::Number(number) => match number.as_u64() {
-            Some(whole) => head(0, whole, bytes),
-            None => {
+        Value::Number(number) => {
+            if let Some(whole) = number.as_u64() {
+                head(0, whole, bytes);
+            } else {
                 bytes.push(0xfb);
                 bytes.extend(number.as_f64().unwrap().to_be_bytes());
             }
-        },
+        }
         Value::String(text) => {
-            head(3, text.len() as u64, bytes);
+            head(3, text.len().try_into().unwrap(), bytes);
             bytes.extend(text.as_bytes());
         }
         Value::Array(items) => {
-            head(4, items.len() as u64, bytes);
-            items.iter().for_each(|item| encode(item, bytes));
+            head(4, items.len().try_into().unwrap(), bytes);
+            for item in items {
+                encode(item, bytes);
+            }
         }
         Value::Object(fields) => {
             if let Some(time) = fields.get("$time") {
                 head(6, 1, bytes);
                 return encode(time, bytes);
             }
-            head(5, fields.len() as u64, bytes);
+            head(5, fields.len().try_into().unwrap(), bytes);
             for (name, value) in fields {
                 encode(&Value::String(name.clone()), bytes);
                 encode(value, bytes);
@@ -210,7 +213,9 @@ fn encode(value: &Value, bytes: &mut Vec<u8>) {
 }
 
 fn head(major: u8, count: u64, bytes: &mut Vec<u8>) {
-    bytes.push((major << 5) | 27);
+    /// The count follows in eight bytes.
+    const EIGHT_BYTES: u8 = 0x1b;
+    bytes.push((major << 5) | EIGHT_BYTES);
     bytes.extend(count.to_be_bytes());
 }
 

@@ -4,5 +4,6 @@
 pub mod memory;
 pub mod parity;
 pub mod payment;
+pub mod rotation;
 pub mod switch;
 pub mod validation;

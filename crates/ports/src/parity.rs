@@ -176,7 +176,8 @@ pub struct ParityRequest {
 pub trait DataParity: Send + Sync {
     /// Compares for `budget` at most: from the beginning, or from where `progress` says. The answer is finished
     /// ([`Progress::is_finished`]) or to be given to the next call, which may be another process. What was found of a
-    /// table stays in it.
+    /// table stays in it. With a minute or more it can wait for replication before it calls a row different; with less it
+    /// may have to put that off to the next call.
     ///
     /// # Errors
     /// [`DatabaseError`] where a database can't be used at all. What goes wrong with a table afterwards is in its state.

@@ -58,7 +58,7 @@ def _update(kind: Kind) -> Callable[..., Created]:
                 raise ValueError(f"Replication Task {physical_id} cannot be modified: it is {record['Status']}")
         given = _given(kind, logical_id or "", new, stack_name)
         given[kind.identifier] = record[kind.identifier]
-        record.update({name: value for name, value in given.items() if name not in store.NEVER_KEPT})
+        record.update(store.kept(given))
         return _made(kind, record)
 
     return update

@@ -16,7 +16,7 @@ from ministack.core.responses import AccountRegionScopedDict, get_account_id, ge
 CHANGING_SECONDS = 0.5
 MIGRATION_TYPES = ("full-load", "cdc", "full-load-and-cdc")
 CHANGING = {"starting": "running", "stopping": "stopped"}
-# An endpoint's password is taken and kept nowhere.
+# Passwords, of an endpoint or of its engine's settings, are taken and kept nowhere.
 NEVER_KEPT = ("Password", "Tags", "ResourceIdentifier")
 Record = dict[str, Any]
 
@@ -61,6 +61,15 @@ TASKS = Kind("ReplicationTask", "task", {"Status": "ready"}, AccountRegionScoped
 KINDS = {kind.name: kind for kind in (INSTANCES, ENDPOINTS, SUBNET_GROUPS, TASKS)}
 
 
+def kept(given: Record) -> Record:
+    """What is stored of what was given, at every depth."""
+    return {
+        member: kept(value) if isinstance(value, dict) else value
+        for member, value in given.items()
+        if member not in NEVER_KEPT
+    }
+
+
 def create(kind: Kind, given: Record) -> Record:
     """A new resource, under its ARN (subnet groups: their name). Raises Refused."""
     name = str(given.get(kind.identifier) or "").lower()
@@ -68,7 +77,7 @@ def create(kind: Kind, given: Record) -> Record:
         raise Refused("InvalidParameterValueException", f"{kind.identifier} is required")
     if any(record[kind.identifier] == name for record in kind.records.values()):
         raise Refused("ResourceAlreadyExistsFault", f"{kind.name} {name} already exists")
-    record = kind.made | {member: value for member, value in given.items() if member not in NEVER_KEPT}
+    record = kind.made | kept(given)
     record[kind.identifier] = name
     resource = (given.get("ResourceIdentifier") or new_uuid().replace("-", "")[:26]).upper()
     arn = f"arn:aws:dms:{get_region()}:{get_account_id()}:{kind.arn_kind}:{resource}"

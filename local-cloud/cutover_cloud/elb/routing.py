@@ -127,30 +127,36 @@ def _record(group: dict[str, Any], status: int, started: float, *, by_target: bo
             store.record("AWS/ApplicationELB", "TargetResponseTime", dimensions, seconds, "Seconds", now)
 
 
-def install(permissions: Permissions) -> None:
-    """Replace the choice of group and target; rules, headers and proxying stay MiniStack's."""
-    execute, dispatch = alb._execute_actions, alb.dispatch_request
+class DataPlane:
+    """What happens to a request between rule and target; rules, headers and proxying stay MiniStack's."""
 
-    async def dispatch_request(
-        balancer: Any, method: str, path: str, headers: Any, body: Any, query: Any, port: int = 80, **more: Any
-    ) -> Response:
-        return await dispatch(balancer, method, path, headers, body, query, _port.get() or port, **more)
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+        self._execute, self._dispatch = alb._execute_actions, alb.dispatch_request
 
-    async def execute_actions(
-        actions: list[Action], method: str, path: str, headers: dict[str, str], *rest: Any, **more: Any
+    async def dispatch(
+        self, balancer: Any, method: str, path: str, headers: Any, body: Any, query: Any, port: int = 80, **more: Any
     ) -> Response:
+        """Find the listener by the port in the path, if there is one."""
+        return await self._dispatch(balancer, method, path, headers, body, query, _port.get() or port, **more)
+
+    async def execute(
+        self, actions: list[Action], method: str, path: str, headers: dict[str, str], *rest: Any, **more: Any
+    ) -> Response:
+        """Run a rule's actions, with one of its groups chosen."""
         forward = next((action for action in actions if groups_of(action)), None)
         if forward is None:
-            return await execute(actions, method, path, headers, *rest, **more)
+            return await self._execute(actions, method, path, headers, *rest, **more)
         arn = choose(forward, headers.get("cookie", ""))
         if arn is None:
             return own(503, "Service Temporarily Unavailable")
         chosen = [action | {"TargetGroupArn": arn} if action is forward else action for action in actions]
-        response = await execute(chosen, method, path, headers, *rest, **more)
+        response = await self._execute(chosen, method, path, headers, *rest, **more)
         config = forward["ForwardConfig"]["TargetGroupStickinessConfig"]
         return with_cookies(response, cookies(arn, config["DurationSeconds"])) if config["Enabled"] else response
 
-    async def forward_to_group(
+    async def forward(
+        self,
         arn: str,
         method: str,
         path: str,
@@ -160,6 +166,7 @@ def install(permissions: Permissions) -> None:
         raw_query: Any = None,
         raw_path: Any = None,
     ) -> Response:
+        """To a target of the group, and count it."""
         started = time.monotonic()
         group = alb._tgs.get(arn)
         candidates = targets.usable(arn) if group else []
@@ -167,7 +174,8 @@ def install(permissions: Permissions) -> None:
             response, by_target = own(503, "Service Temporarily Unavailable"), False
         elif group.get("TargetType") == "lambda":
             function = candidates[0]["Id"]
-            response, by_target = await to_function(function, arn, method, path, headers, body or b"", raw_query or "")
+            given = (method, path, headers, body or b"", raw_query or "")
+            response, by_target = await self._to_function(function, arn, *given)
         else:
             target = random.choice(candidates)
             response = await alb._proxy_http_target(
@@ -180,12 +188,12 @@ def install(permissions: Permissions) -> None:
             _record(group, response[0], started, by_target=by_target)
         return response
 
-    async def to_function(
-        function: str, arn: str, method: str, path: str, headers: Any, body: bytes, raw_query: str
+    async def _to_function(
+        self, function: str, arn: str, method: str, path: str, headers: Any, body: bytes, raw_query: str
     ) -> tuple[Response, bool]:
         if len(body) > lambda_target.BODY_BYTES_MAX:
             return own(413, "Request Entity Too Large"), False
-        if not permissions.allows(LOAD_BALANCING, function, arn):
+        if not self._permissions.allows(LOAD_BALANCING, function, arn):
             return own(502, "Bad Gateway"), False
         several = lambda_target.multi_value(arn)
         given = lambda_target.event(arn, method, path, headers, body, raw_query, several=several)
@@ -195,8 +203,12 @@ def install(permissions: Permissions) -> None:
             health.log.warning("target %s of %s: %s", function, arn, problem)
             return own(502, "Bad Gateway"), False
 
-    alb.dispatch_request = dispatch_request
+
+def install(permissions: Permissions) -> None:
+    """Replace the choice of load balancer, group and target."""
+    plane = DataPlane(permissions)
     alb.find_lb_for_host = find_by_host
     alb._find_lb_by_name = find_by_name
-    alb._execute_actions = execute_actions
-    alb._forward_to_tg = forward_to_group
+    alb.dispatch_request = plane.dispatch
+    alb._execute_actions = plane.execute
+    alb._forward_to_tg = plane.forward

@@ -64,7 +64,10 @@ pub fn settle(
     (blue, green): (&Rows, &Rows),
 ) -> Settled {
     let (in_blue, in_green) = (blue.get(key), green.get(key));
-    if in_blue == in_green {
+    // One side has now what the other had before: a row that changes often, and arrives.
+    let arrived = in_green.is_some() && in_green == blue_before.get(key)
+        || in_blue.is_some() && in_blue == green_before.get(key);
+    if in_blue == in_green || arrived {
         return Settled::Same;
     }
     if in_blue != blue_before.get(key) || in_green != green_before.get(key) {
@@ -120,6 +123,9 @@ mod tests {
             ),
             ((&one, &none), (&two, &none), Settled::Moving),
             ((&one, &none), (&one, &two), Settled::Moving),
+            ((&one, &none), (&two, &one), Settled::Same),
+            ((&one, &two), (&two, &none), Settled::Same),
+            ((&one, &none), (&none, &two), Settled::Moving),
         ] {
             assert_eq!(settle(&key, before, after), settled);
         }

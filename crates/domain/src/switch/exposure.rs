@@ -9,7 +9,7 @@
 //!
 //! Whole numbers only, rounded against the candidate.
 
-use super::Step;
+use super::{CountsReading, Step};
 
 /// What may be put at risk by one step. Without either there is no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -38,6 +38,29 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// The whole traffic, in seconds of itself.
+    pub const WHOLE: Self = Self {
+        payments: 1,
+        seconds: 1,
+    };
+
+    /// From counts, if they were had.
+    #[must_use]
+    pub const fn of(counts: &CountsReading) -> Option<Self> {
+        match counts {
+            CountsReading::Counts {
+                baseline,
+                candidate,
+                window_seconds,
+                ..
+            } => Some(Self {
+                payments: baseline.requests.saturating_add(candidate.requests),
+                seconds: *window_seconds,
+            }),
+            CountsReading::Missing(_) => None,
+        }
+    }
+
     /// Of one environment's share, in payments: what comes in `seconds` at `percent`, rounded up.
     #[must_use]
     pub fn within(self, seconds: u64, percent: u8) -> u64 {
@@ -74,14 +97,7 @@ pub fn bound(budget: &Budget, rate: Option<Rate>, delay_seconds: u64, from: u8, 
     let wanted = to.saturating_sub(from);
     let mut percent = wanted;
     if let Some(max) = budget.max_exposed_seconds {
-        percent = percent.min(fitting(
-            max,
-            Rate {
-                payments: 1,
-                seconds: 1,
-            },
-            delay_seconds,
-        ));
+        percent = percent.min(fitting(max, Rate::WHOLE, delay_seconds));
         if percent == 0 {
             return Bound::Nothing(format!(
                 "maxExposedSeconds is {max}: 1 % for {delay_seconds} s would be more"

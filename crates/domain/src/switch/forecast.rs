@@ -3,7 +3,7 @@
 //! The worst case counts from the first breaching datapoint to 100 % on the previous environment, in parts that follow
 //! one another, so their sum is an upper bound. It does not hold for a client that keeps a DNS answer beyond its TTL.
 
-use super::{Rate, Step};
+use super::{DrillBy, Environment, Observation, Rate, State, Step};
 
 /// The longest that a rollback may take from the first breaching datapoint, in seconds (contract, rule 2).
 pub const ROLLBACK_SECONDS_MAX: u64 = 300;
@@ -11,6 +11,10 @@ pub const ROLLBACK_SECONDS_MAX: u64 = 300;
 /// From a datapoint's end until the alarm has evaluated it, in seconds: what CloudWatch takes to ingest a metric and to
 /// evaluate standard-resolution alarms, which happens once a minute.
 pub const INGESTION_SECONDS: u64 = 60;
+
+/// The retry budget of a rollback, in seconds: six calls or groups of calls side by side, one after the other (state and
+/// guards, routers, order, routers written, state, routers read back), each of at most 8 s with its retries.
+pub const RETRY_SECONDS: u64 = 48;
 
 /// The shortest period that a CloudWatch alarm may have, in seconds (high-resolution metrics).
 const PERIOD_SECONDS_MIN: u64 = 10;
@@ -44,7 +48,7 @@ pub struct Paths<'a> {
     pub routers: &'a [RouterPath<'a>],
     /// Seconds between two ticks.
     pub tick_seconds: u64,
-    /// The longest that one invocation may try, its retries included, in seconds.
+    /// The longest that the calls of a rollback may take, their retries included, in seconds.
     pub retry_seconds: u64,
 }
 
@@ -127,7 +131,7 @@ impl WorstCase {
         parts.push(Part {
             name: PartName::Retries,
             seconds: paths.retry_seconds,
-            source: "the longest that one invocation tries, its retries included".to_owned(),
+            source: "six calls in a row, each with its retries".to_owned(),
             change: None,
         });
         parts.extend(
@@ -201,6 +205,40 @@ impl Part {
             self.source
         )
     }
+}
+
+/// The worst case of a rollback from `candidate`, by what was seen. An alarm's event is counted on only if the last drill
+/// saw it arrive: whether a rule forwards it can't be read from the alarm.
+#[must_use]
+pub fn worst_case(state: &State, seen: &Observation, candidate: Environment) -> WorstCase {
+    let proved = state
+        .drill
+        .as_ref()
+        .filter(|drill| drill.by == Some(DrillBy::Event))
+        .map(|drill| drill.alarm.as_str());
+    let guards: Vec<GuardPath<'_>> = seen
+        .guards_of(candidate)
+        .iter()
+        .map(|guard| GuardPath {
+            name: &guard.name,
+            detection_seconds: guard.detection_seconds,
+            is_polled: proved != Some(guard.name.as_str()),
+        })
+        .collect();
+    let routers: Vec<RouterPath<'_>> = seen
+        .effect_seconds
+        .iter()
+        .map(|(name, effect_seconds)| RouterPath {
+            name,
+            effect_seconds: *effect_seconds,
+        })
+        .collect();
+    WorstCase::of(&Paths {
+        guards: &guards,
+        routers: &routers,
+        tick_seconds: seen.policy.tick_seconds,
+        retry_seconds: RETRY_SECONDS,
+    })
 }
 
 /// Seconds until a guard is heard of, apart from what all guards have in common.

@@ -68,6 +68,8 @@ pub enum ResourceChange {
         initial: Environment,
         /// The versions that the stack knows.
         versions: Versions,
+        /// Digest of the properties.
+        properties: String,
     },
     /// The stack changed.
     Update {
@@ -81,6 +83,10 @@ pub enum ResourceChange {
         versions: Versions,
         /// All versions that the stack names: they fill what is not known yet, and change nothing that is.
         declared: Versions,
+        /// Digest of the properties.
+        properties: String,
+        /// Digest of the properties before.
+        before: String,
     },
     /// Remove what this owner made.
     Delete {

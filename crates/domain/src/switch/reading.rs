@@ -186,6 +186,20 @@ pub enum Capacity {
     NotApplicable,
 }
 
+impl Capacity {
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Idle => "idle",
+            Self::Short => "short",
+            Self::Unknown => "unknown",
+            Self::NotApplicable => "not applicable",
+        }
+    }
+}
+
 /// The capacity of one environment behind one router.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CapacityReading {
@@ -206,6 +220,17 @@ pub struct Tally {
     pub requests: u64,
     /// Those that failed.
     pub failures: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            failures: self.failures.saturating_add(other.failures),
+        }
+    }
 }
 
 /// What both environments did since the candidate's present share was verified.

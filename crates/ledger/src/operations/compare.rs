@@ -218,7 +218,7 @@ impl Comparison<'_> {
             after: table.after.clone(),
             upto: None,
         };
-        let nth = u64::from(table.chunk_rows);
+        let nth = u64::from(table.chunk_rows.min(self.request.limits.chunk_rows_max));
         let upto = self
             .sides
             .nth_key(self.lead, compared, &rest, nth, limit)

@@ -59,7 +59,7 @@ impl MySqlSession {
 
     /// The answer of one statement.
     pub(crate) async fn table(&mut self, sql: &str) -> Result<Table, Broken> {
-        let mut answer = self.conn.query_iter(sql).await.map_err(broken)?;
+        let answer = self.conn.query_iter(sql).await.map_err(broken)?;
         let names = answer.columns().map_or_else(Vec::new, |columns| {
             columns.iter().map(|c| c.name_str().into_owned()).collect()
         });

@@ -35,10 +35,16 @@ pub(crate) fn ident(dialect: Dialect, name: &str) -> String {
 
 /// A text, whatever it holds.
 pub(crate) fn text(dialect: Dialect, value: &str) -> String {
-    let hex = hex::encode(value);
     match dialect {
-        Dialect::MySql | Dialect::MariaDb => format!("_utf8mb4 X'{hex}'"),
-        Dialect::Postgres => format!("convert_from('\\x{hex}'::bytea, 'UTF8')"),
+        Dialect::MySql | Dialect::MariaDb => format!("_utf8mb4 X'{}'", hex::encode(value)),
+        // A constant, which is compared by the column's collation; a function's result has one of its own.
+        Dialect::Postgres => {
+            let escaped: String = value
+                .chars()
+                .map(|c| format!("\\+{:06x}", u32::from(c)))
+                .collect();
+            format!("U&'{escaped}'")
+        }
     }
 }
 
@@ -75,6 +81,10 @@ fn mysql_form(dialect: Dialect, column: &ComparedColumn) -> String {
             let text = format!("CONVERT({name} USING utf8mb4)");
             format!("LENGTH({text}), ':', {text}")
         }
+        // An ENUM or SET is its text.
+        Kind::Other if column.charset.is_some() && column.same_charset => {
+            format!("LENGTH({name}), ':', {name}")
+        }
         Kind::Other => {
             let text = format!("CAST({name} AS CHAR CHARACTER SET utf8mb4)");
             format!("LENGTH({text}), ':', {text}")
@@ -100,9 +110,9 @@ fn from(dialect: Dialect, table: &ComparedTable, key_name: &str) -> String {
     let name = ident(dialect, &table.name);
     match dialect {
         Dialect::MySql | Dialect::MariaDb => {
-            format!("{name} FORCE INDEX ({})", ident(dialect, key_name))
+            format!("{name} AS r FORCE INDEX ({})", ident(dialect, key_name))
         }
-        Dialect::Postgres => name,
+        Dialect::Postgres => format!("{name} AS r"),
     }
 }
 
@@ -138,7 +148,12 @@ pub(crate) fn nth_key(
     condition: &str,
     nth: u64,
 ) -> String {
-    let order: Vec<String> = table.key.iter().map(|c| ident(dialect, &c.name)).collect();
+    // Of the row: a name alone would be that of the text that is selected, and texts of numbers sort otherwise.
+    let order = table
+        .key
+        .iter()
+        .map(|column| format!("r.{}", ident(dialect, &column.name)));
+    let order: Vec<String> = order.collect();
     format!(
         "SELECT {} FROM {} WHERE {condition} ORDER BY {} LIMIT 1 OFFSET {}",
         key_texts(dialect, table),
@@ -204,7 +219,9 @@ fn literal(dialect: Dialect, column: &ComparedColumn, value: &str) -> Result<Str
     Ok(match (dialect, column.kind) {
         (_, Kind::Integer) => value.to_owned(),
         (Dialect::Postgres, Kind::Text) => {
-            format!("convert_from('\\x{value}'::bytea, 'UTF8')::{type_name}")
+            let bytes = hex::decode(value).map_err(|_| BadKey)?;
+            let value = String::from_utf8(bytes).map_err(|_| BadKey)?;
+            format!("{}::{type_name}", text(dialect, &value))
         }
         (Dialect::Postgres, Kind::Bytes) => format!("'\\x{value}'::bytea"),
         (Dialect::Postgres, Kind::Decimal) => format!("{value}::numeric"),

@@ -69,6 +69,8 @@ pub struct Inner {
     pub sleeps_on: bool,
     /// Whether alarms can't be set by hand.
     pub tester_down: bool,
+    /// Commits right after which another invocation stores a newer state.
+    pub overtakes: u32,
 }
 
 /// All fakes in one: clones share the same world.
@@ -173,7 +175,12 @@ impl SwitchStateStore for World {
         if inner.state.as_ref().map_or(0, |state| state.generation) != expected {
             return Err(CommitError::Conflict);
         }
-        inner.state = Some(next.clone());
+        let mut stored = next.clone();
+        if inner.overtakes > 0 {
+            inner.overtakes -= 1;
+            stored.generation += 1;
+        }
+        inner.state = Some(stored);
         inner.journal.push(entry.clone());
         Ok(())
     }
