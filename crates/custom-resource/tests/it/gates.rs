@@ -320,11 +320,10 @@ async fn hanging(event: &Value, began_ms: Option<u64>, ms: u64) -> (String, u64)
         began_ms,
         ..Terms::default()
     };
-    let begun_ms = clock::now_ms();
+    let started_ms = clock::now_ms();
     let ended = Protocol::default()
         .serve_with(&event.to_string(), in_ms(ms), terms, async |_, _| {
-            let _done = progress.begin("quick");
-            drop(_done);
+            drop(progress.begin("quick"));
             let _hangs = progress.begin("blue-login");
             std::future::pending().await
         })
@@ -337,7 +336,7 @@ async fn hanging(event: &Value, began_ms: Option<u64>, ms: u64) -> (String, u64)
     else {
         panic!("it failed");
     };
-    (reason, clock::now_ms() - begun_ms)
+    (reason, clock::now_ms() - started_ms)
 }
 
 #[tokio::test]
