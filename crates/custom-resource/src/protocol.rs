@@ -18,8 +18,12 @@ use crate::progress::Progress;
 /// Kept free for the PUT at the end of an invocation; at most half of the time that there is.
 const DELIVERY_TIME: Duration = Duration::from_secs(10);
 
-/// The longest wait for the memory, at most a quarter of the time that there is: without it there is still an answer.
-const MEMORY_TIME: Duration = Duration::from_secs(4);
+/// The longest wait for one answer of the memory, at most an eighth of the time that there is. Without it there is still an
+/// answer, but an Update that takes a failed one back is not known as such: so it is asked for as long as can be afforded.
+const MEMORY_TIME: Duration = Duration::from_secs(30);
+
+/// Wait before the memory is asked again.
+const MEMORY_BACKOFF: Duration = Duration::from_millis(500);
 
 /// How events are answered.
 #[derive(Debug, Clone, Copy, Default)]
@@ -142,18 +146,18 @@ impl Protocol {
             request,
             memory: terms.memory,
             fault: None,
-            patience: MEMORY_TIME.min(deadline.remaining() / 4),
+            patience: MEMORY_TIME.min(deadline.remaining() / 8),
         };
-        let verdict = match case.without_handler(&terms.kind).await {
-            Some(verdict) => verdict,
-            None => {
-                let time = handler_time(&case.request, deadline, terms.began_ms);
-                let until = Deadline::until(time);
-                let handled = handle(case.request.clone(), until);
-                match guarded(handled, time, &terms.progress).await {
-                    Outcome::Continued => return Ok(Ended::Continued(case.request)),
-                    Outcome::Answer(verdict) => case.kept(&terms.kind, verdict).await,
-                }
+        let known = case.without_handler(&terms.kind).await;
+        let verdict = if let Some(verdict) = known {
+            verdict
+        } else {
+            let time = handler_time(&case.request, deadline, terms.began_ms);
+            let until = Deadline::until(time);
+            let handled = handle(case.request.clone(), until);
+            match guarded(handled, time, &terms.progress).await {
+                Outcome::Continued => return Ok(Ended::Continued(case.request)),
+                Outcome::Answer(verdict) => case.kept(&terms.kind, verdict).await,
             }
         };
         responder.answer(&case.request, &verdict, deadline).await?;
@@ -215,19 +219,19 @@ impl Case<'_> {
             return Some(Verdict::Success(Map::new()));
         }
         let memory = self.memory?;
-        let known = memory::verdict(memory, &self.request);
-        let known = within(self.patience, known, &mut self.fault).await;
-        if let Some(Some(verdict)) = known {
+        let request = &self.request;
+        let known = || memory::verdict(memory, request);
+        if let Some(Some(verdict)) = within(self.patience, known, &mut self.fault).await {
             return Some(verdict);
         }
-        if self.request.request_type == Some(RequestType::Update)
+        if request.request_type == Some(RequestType::Update)
             && let Some(attributes) = gate
         {
-            let taken_back = memory::takes_back_a_failure(memory, &self.request);
+            let taken_back = || memory::takes_back_a_failure(memory, request);
             if within(self.patience, taken_back, &mut self.fault).await == Some(true) {
                 return Some(Verdict::Success(attributes.clone()));
             }
-            let begun = memory::note_update(memory, &self.request, false);
+            let begun = || memory::note_update(memory, request, false);
             within(self.patience, begun, &mut self.fault).await;
         }
         None
@@ -238,37 +242,46 @@ impl Case<'_> {
         let Some(memory) = self.memory else {
             return verdict;
         };
-        let keeping = memory::keep(memory, &self.request, verdict.clone());
+        let request = &self.request;
+        let keeping = || memory::keep(memory, request, verdict.clone());
         let stands = within(self.patience, keeping, &mut self.fault)
             .await
-            .unwrap_or(verdict);
-        let is_update = self.request.request_type == Some(RequestType::Update);
+            .unwrap_or_else(|| verdict.clone());
+        let is_update = request.request_type == Some(RequestType::Update);
         if is_update && matches!(kind, Kind::Gate(_)) && matches!(stands, Verdict::Success(_)) {
-            let ended = memory::note_update(memory, &self.request, true);
+            let ended = || memory::note_update(memory, request, true);
             within(self.patience, ended, &mut self.fault).await;
         }
         stands
     }
 }
 
-/// The memory's answer, if it gives one in time. What it failed with is kept for the log.
-async fn within<T>(
+/// The memory's answer, if it gives one in time, however often it has to be asked. What it failed with last is kept for the
+/// log.
+async fn within<T, F>(
     patience: Duration,
-    asked: impl Future<Output = Result<T, MemoryError>>,
+    ask: impl Fn() -> F,
     fault: &mut Option<MemoryError>,
-) -> Option<T> {
-    match tokio::time::timeout(patience, asked).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            *fault = Some(error);
-            None
+) -> Option<T>
+where
+    F: Future<Output = Result<T, MemoryError>>,
+{
+    let mut last = MemoryError {
+        operation: "ask the memory",
+        source: "no answer in time".into(),
+    };
+    let asked = async {
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(error) => last = error,
+            }
+            tokio::time::sleep(MEMORY_BACKOFF).await;
         }
-        Err(_elapsed) => {
-            *fault = Some(MemoryError {
-                operation: "ask the memory",
-                source: "no answer in time".into(),
-            });
-            None
-        }
+    };
+    let answer = tokio::time::timeout(patience, asked).await;
+    if answer.is_err() {
+        *fault = Some(last);
     }
+    answer.ok()
 }

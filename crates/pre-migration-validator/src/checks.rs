@@ -110,7 +110,10 @@ impl Look {
         );
         match (blue, green) {
             (Ok(blue), Ok(green)) => clusters::compatibility(&blue, &green),
-            (blue, green) => Judgement::all(blue.err().into_iter().chain(green.err()).collect()),
+            (blue, green) => {
+                let blind: Vec<Judgement> = blue.err().into_iter().chain(green.err()).collect();
+                Judgement::all(&blind)
+            }
         }
     }
 
@@ -186,7 +189,7 @@ impl Look {
                 ),
             });
         }
-        Judgement::all(parts)
+        Judgement::all(&parts)
     }
 
     async fn functions(&self) -> Judgement {
@@ -201,7 +204,7 @@ impl Look {
                 ),
             });
         }
-        Judgement::all(parts)
+        Judgement::all(&parts)
     }
 
     async fn alarms(&self) -> Judgement {
@@ -231,7 +234,7 @@ impl Look {
                 Err(error) => blind(&error, &format!("key {id}"), stores::KEY_EXPECTED),
             });
         }
-        Judgement::all(parts)
+        Judgement::all(&parts)
     }
 }
 

@@ -17,7 +17,7 @@ const LOGIN_TIME: Duration = Duration::from_secs(15);
 /// A look at the streams of replication.
 const STATUS_TIME: Duration = Duration::from_secs(15);
 /// A comparison of two schemas.
-const SCHEMA_TIME: Duration = Duration::from_secs(60);
+const SCHEMA_TIME: Duration = Duration::from_mins(1);
 /// Kept free after a comparison of rows, to tell where it stopped.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 /// Schema differences that are named.
@@ -130,7 +130,7 @@ pub async fn replica_status(look: &Look) -> Judgement {
         Ok(links) => streams("blue", &links, look.properties.lag_seconds_max),
         Err(error) => database_blind(&error, &expected),
     };
-    Judgement::all(vec![green, blue])
+    Judgement::all(&[green, blue])
 }
 
 fn streams(side: &str, links: &[ReplicaLink], lag_max: u32) -> Judgement {
@@ -140,9 +140,7 @@ fn streams(side: &str, links: &[ReplicaLink], lag_max: u32) -> Judgement {
         match &link.state {
             LinkState::Running { lag_seconds } => {
                 // Lags are seconds of minutes: a float holds them exactly.
-                let seconds = u32::try_from(*lag_seconds)
-                    .map(f64::from)
-                    .unwrap_or(f64::MAX);
+                let seconds = u32::try_from(*lag_seconds).map_or(f64::MAX, f64::from);
                 replication::lag(Some(seconds), &name, lag_max)
             }
             LinkState::Stopped(why) => Judgement::fail(
@@ -157,7 +155,8 @@ fn streams(side: &str, links: &[ReplicaLink], lag_max: u32) -> Judgement {
             ),
         }
     });
-    Judgement::all(parts.collect())
+    let parts: Vec<Judgement> = parts.collect();
+    Judgement::all(&parts)
 }
 
 /// Both schemas.
@@ -250,7 +249,7 @@ fn rows(progress: &Progress) -> Judgement {
     let told: Vec<String> = progress
         .tables
         .iter()
-        .map(|table| table.summary())
+        .map(cutover_domain::parity::TableProgress::summary)
         .collect();
     let observed = told.join("; ");
     match progress.verdict() {

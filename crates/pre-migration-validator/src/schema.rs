@@ -17,7 +17,7 @@ const TAKEN: [&str; 4] = ["SecretArns", "Version", "ServiceToken", "ServiceTimeo
 const DATABASES_MAX: usize = 10;
 
 /// One database: a schema is small, and a lock is waited for only so long.
-const DATABASE_TIME: Duration = Duration::from_secs(120);
+const DATABASE_TIME: Duration = Duration::from_mins(2);
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]

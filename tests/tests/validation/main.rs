@@ -113,10 +113,10 @@ async fn commands_are_answered_and_no_secret_is_logged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_validation_goes_on_by_itself() {
     let estate = Estate::start().await;
-    // Of nineteen seconds, the time to answer taken off, five are left for rows; the databases are busy for longer.
-    estate.keep_busy(Duration::from_secs(15));
+    // Of forty seconds, the time to answer taken off, twenty are left for rows; the databases are busy for longer.
+    estate.keep_busy(Duration::from_secs(28));
     let outputs = estate
-        .deploy_with("long", "1", Duration::from_secs(19))
+        .deploy_with("long", "1", Duration::from_secs(40))
         .await;
     let outputs = outputs.expect("it went on");
     assert_eq!(outputs["Status"], "pass", "{outputs:?}");

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cutover_ports::memory::{Memory, MemoryError, Note, NoteKey, Noted};
 
@@ -101,7 +102,7 @@ impl Memory for DynamoMemory {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
             {
                 // An earlier attempt of this very call may have been the one that wrote it.
                 match self.read(key).await? {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_sdk_cloudwatch::types::{Dimension, Statistic};
+use aws_sdk_cloudwatch::types::{Datapoint, Dimension, Statistic};
 use aws_sdk_databasemigration::Client;
 use aws_sdk_databasemigration::types::{Filter, ReplicationTask as Task};
 use cutover_domain::validation::facts::ReplicationTask;
@@ -144,7 +144,7 @@ impl DmsTasks {
             .map_err(look(METRICS))?;
         let mut points = answer.datapoints.unwrap_or_default();
         points.sort_by_key(|point| point.timestamp().map(aws_smithy_types::DateTime::secs));
-        Ok(points.last().and_then(|point| point.maximum()))
+        Ok(points.last().and_then(Datapoint::maximum))
     }
 
     /// The greater of both latencies; none unless both are told.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_elasticloadbalancingv2::Client;
+use aws_sdk_elasticloadbalancingv2::types::{TargetHealthReasonEnum, TargetHealthStateEnum};
 use cutover_domain::validation::facts::Targets;
 use cutover_ports::validation::{LookError, TargetGroups};
 
@@ -36,10 +37,12 @@ impl TargetGroups for LoadBalancerTargets {
             .map_err(look("elasticloadbalancing:DescribeTargetHealth"))?;
         let states = answer.target_health_descriptions().iter().map(|target| {
             let health = target.target_health();
-            let state = health.and_then(|health| health.state()).map(|s| s.as_str());
+            let state = health
+                .and_then(|health| health.state())
+                .map(TargetHealthStateEnum::as_str);
             let reason = health
                 .and_then(|health| health.reason())
-                .map(|r| r.as_str());
+                .map(TargetHealthReasonEnum::as_str);
             (
                 state.unwrap_or("unknown").to_owned(),
                 reason.unwrap_or("no reason given").to_owned(),

@@ -44,7 +44,7 @@ impl Gate {
             ..Terms::default()
         };
         let ended = Protocol::default()
-            .serve_with(&event.to_string(), in_ms(5_000), terms, async |_, _| {
+            .serve_with(&event.to_string(), in_ms(8_000), terms, async |_, _| {
                 self.handled.set(self.handled.get() + 1);
                 Outcome::Answer(verdict)
             })
@@ -271,6 +271,23 @@ async fn without_a_memory_there_is_still_one_answer() {
 }
 
 #[tokio::test]
+async fn a_memory_that_comes_back_is_asked_again() {
+    let gate = Gate::new();
+    let (a, b) = (json!({"Id": "1"}), json!({"Id": "2"}));
+    gate.serve(&gate.event("Update", "r-1", &b, Some(&a)), failed("no"))
+        .await;
+    gate.memory.fail(true);
+    let memory = gate.memory.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        memory.fail(false);
+    });
+    let back = gate.event("Update", "r-2", &a, Some(&b));
+    let served = gate.serve(&back, failed("still no")).await;
+    assert_eq!(served.verdict.status(), "SUCCESS");
+}
+
+#[tokio::test]
 async fn a_panic_in_the_handler_is_answered_with_failed() {
     let gate = Gate::new();
     let create = gate.event("Create", "r-1", &json!({}), None).to_string();
@@ -303,11 +320,10 @@ async fn hanging(event: &Value, began_ms: Option<u64>, ms: u64) -> (String, u64)
         began_ms,
         ..Terms::default()
     };
-    let begun_ms = clock::now_ms();
+    let started_ms = clock::now_ms();
     let ended = Protocol::default()
         .serve_with(&event.to_string(), in_ms(ms), terms, async |_, _| {
-            let _done = progress.begin("quick");
-            drop(_done);
+            drop(progress.begin("quick"));
             let _hangs = progress.begin("blue-login");
             std::future::pending().await
         })
@@ -320,7 +336,7 @@ async fn hanging(event: &Value, began_ms: Option<u64>, ms: u64) -> (String, u64)
     else {
         panic!("it failed");
     };
-    (reason, clock::now_ms() - begun_ms)
+    (reason, clock::now_ms() - started_ms)
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The protocol against a server on loopback.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests are tests"
 )]

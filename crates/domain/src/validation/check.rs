@@ -208,11 +208,11 @@ impl Judgement {
 
     /// Several parts of one check: the worst of their statuses, and what each saw.
     #[must_use]
-    pub fn all(parts: Vec<Self>) -> Self {
+    pub fn all(parts: &[Self]) -> Self {
         let status = worst(parts.iter().map(|part| part.status));
         let joined = |of: fn(&Self) -> &str, only_bad: bool| {
             let mut texts: Vec<&str> = Vec::new();
-            for part in &parts {
+            for part in parts {
                 let text = of(part);
                 let wanted = !only_bad || part.status != Status::Pass;
                 if wanted && !text.is_empty() && !texts.contains(&text) {
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn of_several_parts_the_bad_ones_are_told() {
-        let whole = Judgement::all(vec![
+        let whole = Judgement::all(&[
             Judgement::pass("a is fine", "fine"),
             Judgement::fail("b is broken", "fine", "mend b"),
             Judgement::unknown("c is hidden", "seen", "show c"),

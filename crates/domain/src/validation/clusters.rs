@@ -55,7 +55,7 @@ impl Family {
 /// A cluster by itself. `key` is what was seen of the key that it is encrypted with, or what kept from seeing it.
 #[must_use]
 pub fn cluster(cluster: &Cluster, key: Option<Result<&Key, Judgement>>) -> Judgement {
-    Judgement::all(vec![
+    Judgement::all(&[
         available(cluster),
         encrypted(cluster, key),
         copies(cluster),

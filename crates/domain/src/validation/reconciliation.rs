@@ -282,13 +282,14 @@ impl Case<'_> {
             .map(|row| record::key(row.created_at, &row.transaction_id, &row.session()))
             .collect();
         for (key, written) in self.objects {
-            let is_object = key.ends_with(".json");
-            if !is_object || !self.span.holds(*written) || expected.contains(key) {
+            let name = key.rsplit('/').next().unwrap_or(key);
+            let Some(name) = name.strip_suffix(".json") else {
+                continue;
+            };
+            if !self.span.holds(*written) || expected.contains(key) {
                 continue;
             }
-            let name = key.rsplit('/').next().unwrap_or(key);
-            let id = name.trim_end_matches(".json");
-            let id = id.rsplit_once('.').map_or(id, |(id, _hash)| id);
+            let id = name.rsplit_once('.').map_or(name, |(id, _hash)| id);
             let marked = self.objects.contains_key(&format!("{key}.voided"));
             let how = if marked {
                 "marked as voided"

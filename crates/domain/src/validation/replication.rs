@@ -56,7 +56,7 @@ pub fn task(task: &ReplicationTask, lag_seconds_max: u32) -> Judgement {
             expected.clone(),
         )
     };
-    Judgement::all(vec![
+    Judgement::all(&[
         running,
         tables,
         lag(task.lag_seconds, "the task's metrics", lag_seconds_max),

@@ -23,7 +23,6 @@ pub struct Report {
     /// The whole.
     pub status: Status,
     /// What follows from it.
-    #[serde(serialize_with = "mode_name")]
     pub mode: Mode,
     /// Every check, in order.
     pub checks: Vec<Finding>,
@@ -31,10 +30,6 @@ pub struct Report {
     pub validated_at: String,
     /// Where this report lies, if it could be written.
     pub report_uri: Option<String>,
-}
-
-fn mode_name<S: serde::Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(mode.as_str())
 }
 
 impl Report {

@@ -87,7 +87,8 @@ pub fn function(function: &FunctionFacts) -> Judgement {
 /// The guards, in the order in which they were asked for.
 #[must_use]
 pub fn alarms(readings: &[GuardReading]) -> Judgement {
-    Judgement::all(readings.iter().map(alarm).collect())
+    let parts: Vec<Judgement> = readings.iter().map(alarm).collect();
+    Judgement::all(&parts)
 }
 
 fn alarm(reading: &GuardReading) -> Judgement {

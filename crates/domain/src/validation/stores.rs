@@ -33,7 +33,7 @@ fn part(good: bool, seen: String, expected: &'static str, advice: &'static str) 
 #[must_use]
 pub fn table(table: &Table) -> Judgement {
     let status = table.status.as_deref().unwrap_or("in no state");
-    Judgement::all(vec![
+    Judgement::all(&[
         part(
             status == "ACTIVE",
             format!("table {} is {status}", table.name),
@@ -71,7 +71,7 @@ pub fn bucket(bucket: &Bucket) -> Judgement {
         format!("not set: {}", missing.join(", "))
     };
     let encryption = bucket.encryption.as_deref();
-    Judgement::all(vec![
+    Judgement::all(&[
         part(
             bucket.versioned == Some(true),
             format!(
@@ -101,7 +101,7 @@ pub fn bucket(bucket: &Bucket) -> Judgement {
 /// A database secret.
 #[must_use]
 pub fn secret(secret: &SecretFacts) -> Judgement {
-    Judgement::all(vec![
+    Judgement::all(&[
         part(
             !secret.deleted,
             format!(

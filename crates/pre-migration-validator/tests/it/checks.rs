@@ -35,9 +35,12 @@ async fn a_healthy_world_passes_every_check() {
     assert!(!report.to_string().contains("hunter2"), "{report}");
 }
 
+/// A check, what breaks it, and what it then says.
+type Fault = (&'static str, fn(&World), &'static str);
+
 #[tokio::test]
 async fn each_fault_fails_its_own_check_and_no_other() {
-    let faults: [(&str, fn(&World), &str); 20] = [
+    let faults: [Fault; 20] = [
         (
             "blue-cluster",
             |w| {
@@ -46,7 +49,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .clusters
                     .get_mut("cluster-blue")
                     .unwrap()
-                    .status = Some("stopped".to_owned())
+                    .status = Some("stopped".to_owned());
             },
             "fail",
         ),
@@ -58,7 +61,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .clusters
                     .get_mut("cluster-green")
                     .unwrap()
-                    .replication_parameter = None
+                    .replication_parameter = None;
             },
             "fail",
         ),
@@ -70,7 +73,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .clusters
                     .get_mut("cluster-green")
                     .unwrap()
-                    .engine_version = Some("8.4.mysql_aurora.8.4.0".to_owned())
+                    .engine_version = Some("8.4.mysql_aurora.8.4.0".to_owned());
             },
             "fail",
         ),
@@ -82,7 +85,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .tables
                     .get_mut("sessions")
                     .unwrap()
-                    .point_in_time_recovery = Some(false)
+                    .point_in_time_recovery = Some(false);
             },
             "fail",
         ),
@@ -101,7 +104,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .buckets
                     .get_mut("transaction-logs")
                     .unwrap()
-                    .versioned = Some(false)
+                    .versioned = Some(false);
             },
             "fail",
         ),
@@ -116,7 +119,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .unwrap()
                     .1
                     .0
-                    .rotation = Some(false)
+                    .rotation = Some(false);
             },
             "fail",
         ),
@@ -130,7 +133,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .next_back()
                     .unwrap()
                     .1
-                    .1 = "[]".to_owned()
+                    .1 = "[]".to_owned();
             },
             "fail",
         ),
@@ -143,7 +146,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .values_mut()
                     .next()
                     .unwrap()
-                    .lag_seconds = Some(31.0)
+                    .lag_seconds = Some(31.0);
             },
             "fail",
         ),
@@ -156,7 +159,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .values_mut()
                     .next()
                     .unwrap()
-                    .lag_seconds = None
+                    .lag_seconds = None;
             },
             "unknown",
         ),
@@ -170,7 +173,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .push(SchemaDifference {
                         table: "payments".to_owned(),
                         what: "key extra is missing in green".to_owned(),
-                    })
+                    });
             },
             "fail",
         ),
@@ -185,7 +188,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                 w.databases.inner().rows = vec![rows(
                     TableState::Unvalidated("it has no primary or unique key".to_owned()),
                     0,
-                )]
+                )];
             },
             "unknown",
         ),
@@ -211,7 +214,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .next()
                     .unwrap()
                     .states
-                    .push(("unhealthy".to_owned(), "Target.Timeout".to_owned()))
+                    .push(("unhealthy".to_owned(), "Target.Timeout".to_owned()));
             },
             "fail",
         ),
@@ -224,7 +227,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .values_mut()
                     .next()
                     .unwrap()
-                    .state = Some("Inactive".to_owned())
+                    .state = Some("Inactive".to_owned());
             },
             "fail",
         ),
@@ -243,7 +246,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
                     .values_mut()
                     .next()
                     .unwrap()[0]
-                    .created_ms -= 90_000_000
+                    .created_ms -= 90_000_000;
             },
             "fail",
         ),
@@ -251,7 +254,7 @@ async fn each_fault_fails_its_own_check_and_no_other() {
             "keys",
             |w| {
                 w.estate.things().keys.get_mut("key-secrets").unwrap().state =
-                    Some("Disabled".to_owned())
+                    Some("Disabled".to_owned());
             },
             "fail",
         ),

@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::case_sensitive_file_extension_comparisons,
     reason = "helpers of tests are tests"
 )]
 
