@@ -17,6 +17,7 @@ on_both_engines!(
     an_order_holds_wherever_its_answer_is_lost,
     payments_that_are_being_written_are_waited_for_but_not_for_ever,
     payments_without_a_pause_do_not_keep_the_fence_open,
+    of_two_orders_at_once_the_newer_stands,
     a_ledger_without_its_schema_is_told,
 );
 
@@ -202,6 +203,31 @@ async fn payments_without_a_pause_do_not_keep_the_fence_open(kind: Kind) {
     for payer in payers {
         payer.await.unwrap();
     }
+}
+
+async fn of_two_orders_at_once_the_newer_stands(kind: Kind) {
+    let world = ledger(kind).await;
+    let mut met = 0;
+    for round in 1..=40 {
+        let (older, newer) = (
+            order(round * 2, true, false),
+            order(round * 2 + 1, false, true),
+        );
+        let (first, second) = tokio::join!(set(&world, older), set(&world, newer));
+        let (first, second) = (first.unwrap().outcome, second.unwrap().outcome);
+        assert_eq!(second, FenceOutcome::Applied);
+        match first {
+            FenceOutcome::Applied => {}
+            FenceOutcome::Older { .. } => met += 1,
+            other => panic!("{other:?}"),
+        }
+        let epoch = newer.epoch;
+        assert_eq!(
+            stands(&world),
+            format!("blue\t0\t{epoch}\ngreen\t1\t{epoch}")
+        );
+    }
+    println!("{kind:?}: the older one came second {met} times");
 }
 
 async fn a_ledger_without_its_schema_is_told(kind: Kind) {
