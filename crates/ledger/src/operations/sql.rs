@@ -39,10 +39,11 @@ pub(crate) fn text(dialect: Dialect, value: &str) -> String {
         Dialect::MySql | Dialect::MariaDb => format!("_utf8mb4 X'{}'", hex::encode(value)),
         // A constant, which is compared by the column's collation; a function's result has one of its own.
         Dialect::Postgres => {
-            let escaped: String = value
+            let escaped: Vec<String> = value
                 .chars()
                 .map(|c| format!("\\+{:06x}", u32::from(c)))
                 .collect();
+            let escaped = escaped.concat();
             format!("U&'{escaped}'")
         }
     }
@@ -255,7 +256,7 @@ fn key_texts(dialect: Dialect, table: &ComparedTable) -> String {
 fn literal(dialect: Dialect, column: &ComparedColumn, value: &str) -> Result<String, BadKey> {
     let all = |allowed: fn(char) -> bool| value.chars().all(allowed);
     let valid = match column.kind {
-        Kind::Text | Kind::Bytes => value.len() % 2 == 0 && all(|c| c.is_ascii_hexdigit()),
+        Kind::Text | Kind::Bytes => value.len().is_multiple_of(2) && all(|c| c.is_ascii_hexdigit()),
         Kind::Integer | Kind::Decimal => {
             let digits = value.strip_prefix('-').unwrap_or(value);
             !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.')

@@ -21,16 +21,14 @@ on_both_engines!(
     a_ledger_without_its_schema_is_told,
 );
 
-fn ledger(kind: Kind) -> impl Future<Output = World> {
-    async move {
-        let world = World::new(kind);
-        world.let_write("blue");
-        Databases::default()
-            .upgrade(&world.site("blue"), None, BUDGET)
-            .await
-            .unwrap();
-        world
-    }
+async fn ledger(kind: Kind) -> World {
+    let world = World::new(kind);
+    world.let_write("blue");
+    Databases::default()
+        .upgrade(&world.site("blue"), None, BUDGET)
+        .await
+        .unwrap();
+    world
 }
 
 fn order(epoch: i64, blue: bool, green: bool) -> FenceOrder {
@@ -129,7 +127,7 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         let world = world.clone();
         spawn_blocking(move || world.blue(&statements))
     };
-    let held = hold("1.2");
+    let reader = hold("1.2");
     sleep(Duration::from_millis(400)).await;
     let begun = Instant::now();
     let answer = set(&world, order(1, false, true)).await.unwrap();
@@ -139,9 +137,9 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         "it waited: {:?}",
         begun.elapsed()
     );
-    held.await.unwrap();
+    reader.await.unwrap();
 
-    let held = hold("6");
+    let reader = hold("6");
     sleep(Duration::from_millis(400)).await;
     let begun = Instant::now();
     let budget = Duration::from_secs(3);
@@ -155,7 +153,7 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         "{:?}",
         begun.elapsed()
     );
-    held.await.unwrap();
+    reader.await.unwrap();
     assert_eq!(stands(&world), "blue\t0\t1\ngreen\t1\t1");
     assert_eq!(
         set(&world, order(2, true, true)).await.unwrap().outcome,
