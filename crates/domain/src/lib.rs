@@ -2,4 +2,6 @@
 
 pub mod parity;
 pub mod payment;
+pub mod rotation;
 pub mod switch;
+pub mod validation;

@@ -6,6 +6,7 @@
 //! - `mysql`: the statements for MySQL and MariaDB. `postgres`: those for PostgreSQL, `postgres_tls`: its TLS.
 //! - `row`: what a row says.
 //! - `operations` (feature `operations`): what a migration needs of the ledgers beside payments.
+//! - `accounts` (feature `accounts`): sessions for the rotation of credentials.
 //!
 //! The schema of both is in `infra/schema`.
 //!
@@ -24,6 +25,8 @@
 //! function's zip or in a layer (for example `/var/task/bundle.pem`), takes their place. Only `"ssl": false` in the secret
 //! turns TLS off, and then the password's protection is the engine's own.
 
+#[cfg(feature = "accounts")]
+pub mod accounts;
 mod connection;
 pub mod credentials;
 pub mod ledger;
