@@ -154,8 +154,11 @@ async fn an_account_in_anothers_shadow_is_told() {
     let (_, value) = world.versions.labelled(SECRET, PENDING).unwrap();
     let pending: serde_json::Value = serde_json::from_str(&value.unwrap()).unwrap();
     let password = pending["password"].as_str().unwrap();
+    // The master has an account for this host, too.
+    world.admin("CREATE USER master@'127.0.0.1' IDENTIFIED BY 'master-password'; GRANT ALL ON *.* TO master@'127.0.0.1' WITH GRANT OPTION");
     world.admin(&format!(
-        "CREATE USER ''@'127.0.0.1' IDENTIFIED BY '{password}'"
+        "CREATE USER ''@'127.0.0.1' IDENTIFIED BY '{password}'; GRANT SELECT ON {}.* TO ''@'127.0.0.1'",
+        world.name
     ));
     let (kind, told) = world.fails(Step::Set, "t1").await;
     assert_eq!(kind, "AccountShadowed", "{told}");
