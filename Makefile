@@ -11,11 +11,11 @@ PYTHON := $(VENV)/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
-FUNCTIONS := payment-validation environment-switcher
+FUNCTIONS := payment-validation environment-switcher pre-migration-validator
 LAB_ARGS ?=
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup build run soak test check fmt fuzz package clean
+.PHONY: help setup build run soak test check fmt fuzz bench package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,21 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (60), on one core; needs a nightl
 	  env -u CARGO_TARGET_DIR nice -n 10 cargo +nightly fuzz run --sanitizer none -O $$target corpus/$$target $${seeded#*:} -- \
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=dictionary.txt -verbosity=0 -print_final_stats=1; \
 	done
+
+# Rows of each ledger that `make bench` compares.
+BENCH_ROWS ?= 1000000
+
+run/.bench-ready: Makefile
+	@mkdir -p run
+	@command -v pt-table-checksum >/dev/null || { \
+	  echo 'installing percona-toolkit'; \
+	  $(SUDO) apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends percona-toolkit >/dev/null; }
+	@touch $@
+
+bench: setup run/.bench-ready ## Compare two ledgers of BENCH_ROWS (1000000) payments under load, beside pt-table-checksum
+	@mkdir -p run/bench
+	cargo run --quiet -p cutover-ledger --features operations --example parity_bench -- --rows $(BENCH_ROWS) --out run/bench/parity.json
 
 package: setup ## Zip files for AWS, x86_64 (cargo-lambda and zig come from PyPI)
 	@[ -x $(VENV)/bin/cargo-lambda ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r infra/requirements-package.txt

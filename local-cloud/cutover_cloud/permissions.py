@@ -11,13 +11,16 @@ from typing import Any
 
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import apigateway_v1, eventbridge, lambda_svc
+from ministack.services import apigateway_v1, eventbridge, lambda_svc, sns
 
 log = logging.getLogger("cutover_cloud.permissions")
 
 API_GATEWAY = "apigateway.amazonaws.com"
 EVENTS = "events.amazonaws.com"
 ALARMS = "lambda.alarms.cloudwatch.amazonaws.com"
+SECRETS = "secretsmanager.amazonaws.com"
+TOPICS = "sns.amazonaws.com"
+LOAD_BALANCING = "elasticloadbalancing.amazonaws.com"
 
 
 class Permissions:
@@ -47,9 +50,10 @@ class Permissions:
 
 
 def install(permissions: Permissions) -> None:
-    """Ask before a REST API (500 to its caller) and before a rule (nothing happens)."""
+    """Ask before a REST API (500 to its caller), a rule and a topic (nothing happens)."""
     invoke = apigateway_v1._invoke_lambda_proxy_v1
     deliver = eventbridge._invoke_target
+    notify = sns._deliver_to_lambda
 
     async def invoke_proxy(
         integration: dict[str, Any],
@@ -75,5 +79,10 @@ def install(permissions: Permissions) -> None:
         if ":lambda:" not in arn or permissions.allows(EVENTS, arn, rule["Arn"]):
             deliver(target, event, rule, view)
 
+    def notify_function(endpoint: str, envelope: str, topic_arn: str, *rest: Any) -> None:
+        if permissions.allows(TOPICS, endpoint, topic_arn):
+            notify(endpoint, envelope, topic_arn, *rest)
+
+    sns._deliver_to_lambda = notify_function
     apigateway_v1._invoke_lambda_proxy_v1 = invoke_proxy
     eventbridge._invoke_target = invoke_target

@@ -5,17 +5,32 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorized_resources,
+    canary,
     custom_resources,
+    databases,
+    declared_network,
     declared_secrets,
+    declared_services,
     declared_tables,
+    dms,
+    dns,
+    elb,
+    faults,
     function_log,
+    function_state,
     gateway,
+    gateway_metrics,
     permissions,
+    recorded_types,
+    recovery_points,
+    rotation,
     rule_targets,
     schedules,
     secure_transport,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
+from cutover_cloud.metrics import api as metrics_api
 from cutover_cloud.metrics import store
 from cutover_cloud.sandbox import executor
 from cutover_cloud.sandbox.executor import Executor
@@ -30,15 +45,30 @@ def install(settings: Settings) -> Executor:
     engine.install()
     notification.install(permitted)
     api.install()
+    metrics_api.install()
     cloudformation.install()
     schedules.install(settings)
     secure_transport.install()
     alias_routing.install()
     alias_actions.install()
+    authorized_resources.install()
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
-    permissions.install(permitted)
+    gateway_metrics.install()
     rule_targets.install()
+    permissions.install(permitted)
+    canary.install()
     custom_resources.install()
+    function_state.install()
+    elb.install(permitted)
+    dns.install(settings.dns_seconds)
+    rotation.install(permitted)
+    databases.install()
+    dms.install()
+    recovery_points.install()
+    declared_network.install()
+    declared_services.install()
+    recorded_types.install()
+    faults.install()
     return executor.install(settings)

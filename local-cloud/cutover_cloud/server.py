@@ -11,7 +11,12 @@ import uvicorn
 import uvloop
 from ministack import app
 
+from cutover_cloud import control
 from cutover_cloud.alarms import engine
+from cutover_cloud.dms import feed
+from cutover_cloud.dns import checks
+from cutover_cloud.elb import health
+from cutover_cloud.rotation import driver
 from cutover_cloud.sandbox.executor import Executor
 from cutover_cloud.settings import Settings
 
@@ -20,6 +25,8 @@ log = logging.getLogger("cutover_cloud")
 # A connection is kept longer than any client idles, so that none is closed under a request.
 KEEP_ALIVE_SECONDS = 300
 PARENT_SECONDS = 0.5
+# Alarms, load balancers' and Route 53's health checks, rotations that are due, metrics of replication.
+FOREVER = (engine.run, health.run, checks.run, driver.run, feed.run)
 
 
 def log_to_file(settings: Settings) -> None:
@@ -34,7 +41,7 @@ def log_to_file(settings: Settings) -> None:
 def _uvicorn(settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
-            app.app,
+            control.wrap(app.app, settings.region),
             host="127.0.0.1",
             port=settings.port,
             http="httptools",
@@ -63,7 +70,7 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     stop = asyncio.Event()
     server = _uvicorn(settings)
     serving = asyncio.create_task(server.serve())
-    alarms = asyncio.create_task(engine.run())
+    background = [asyncio.create_task(forever()) for forever in FOREVER]
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     # After uvicorn's own handlers, which would wait for every open request.
@@ -73,7 +80,8 @@ async def _serve(settings: Settings, executor: Executor) -> int:
     if settings.with_parent:
         waiting.add(asyncio.create_task(_parent_ended()))
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    alarms.cancel()
+    for task in background:
+        task.cancel()
     await executor.kill_all()
     return 1 if serving.done() else 0
 

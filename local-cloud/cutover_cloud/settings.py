@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ONE_MINUTE_SECONDS = 60.0
+# AWS says that changes usually propagate within 60 seconds.
+DNS_SECONDS = 2.0
+DNS_SECONDS_MAX = 300.0
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Settings:
     sandboxes_max: int = 64
     with_parent: bool = False
     enforce_permissions: bool = False
+    dns_seconds: float = DNS_SECONDS
 
     @property
     def endpoint(self) -> str:
@@ -56,6 +60,13 @@ def _tick(text: str) -> float:
     return seconds
 
 
+def _dns(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= DNS_SECONDS_MAX:
+        raise argparse.ArgumentTypeError("a change of names takes 0 to 300 seconds")
+    return seconds
+
+
 def parse(arguments: list[str] | None = None) -> Settings:
     """Read the command line; argparse exits 2 with a message on a mistake."""
     parser = argparse.ArgumentParser(prog="cutover_cloud", description=__doc__)
@@ -77,6 +88,9 @@ def parse(arguments: list[str] | None = None) -> Settings:
         action="store_true",
         help="refuse invocations by services that no Lambda permission allows, as AWS does",
     )
+    parser.add_argument(
+        "--dns-seconds", type=_dns, default=DNS_SECONDS, help="until a change of names is INSYNC (default 2)"
+    )
     chosen = parser.parse_args(arguments)
     return Settings(
         port=chosen.port,
@@ -86,4 +100,5 @@ def parse(arguments: list[str] | None = None) -> Settings:
         sandboxes_max=chosen.sandboxes_max,
         with_parent=chosen.with_parent,
         enforce_permissions=chosen.enforce_permissions,
+        dns_seconds=chosen.dns_seconds,
     )

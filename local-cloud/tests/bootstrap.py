@@ -7,6 +7,7 @@ import signal
 import time
 
 RUNTIME = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+LOADED = {}
 BASE = "/2018-06-01/runtime"
 
 
@@ -38,13 +39,25 @@ def answer_cloudformation(event):
     urllib.request.urlopen(request).read()
 
 
+def rotator():
+    import importlib.util  # As above.
+
+    if "rotator" not in LOADED:
+        found = importlib.util.spec_from_file_location("rotator", os.environ["LAMBDA_TASK_ROOT"] + "/rotator.py")
+        LOADED["rotator"] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(LOADED["rotator"])
+    return LOADED["rotator"]
+
+
 def handle(event, headers):
+    if "Step" in event:
+        return rotator().step(event)
     if "ResponseURL" in event:
         answer_cloudformation(event)
         return {}
     told = event
     if isinstance(event.get("body"), str):
-        told = json.loads(event["body"])
+        told = json.loads(event["body"] or "{}")
     for line in told.get("print", []):
         print(line, flush=True)
     if told.get("child"):
@@ -62,10 +75,13 @@ def handle(event, headers):
         "pid": os.getpid(),
         "environment": dict(os.environ) if told.get("environment") else None,
         "event_version": event.get("version"),
+        "event": event if told.get("echo") else None,
         "code": open("marker").read() if os.path.exists("marker") else None,
     }
     if "requestContext" in event:
-        return {"statusCode": 201, "headers": {"X-Color": str(result["color"])}, "body": json.dumps(result)}
+        named = {"X-Color": str(result["color"])}
+        several = {"multiValueHeaders": {name: [value] for name, value in named.items()}}
+        return {"statusCode": 201, "headers": named, **several, "body": json.dumps(result)}
     if event.get("source") or event.get("alarmData") or event.get("Records"):
         print("EVENT " + json.dumps(event), flush=True)
     return result

@@ -22,6 +22,7 @@ from botocore.config import Config
 LAUNCHER_DIR = Path(__file__).parents[1]
 # Run by the interpreter itself, isolated and without site packages: what PATH finds may be a slow wrapper.
 BOOTSTRAP = f"#!{sys.executable} -IS\n" + (Path(__file__).parent / "bootstrap.py").read_text()
+ROTATOR = (Path(__file__).parent / "rotator.py").read_text()
 REGION = "eu-central-1"
 ACCOUNT = "000000000000"
 TRUST = {
@@ -45,6 +46,7 @@ def package(marker: str = "") -> bytes:
         entry.external_attr = 0o755 << 16
         archive.writestr(entry, BOOTSTRAP)
         archive.writestr("marker", marker)
+        archive.writestr("rotator.py", ROTATOR)
     return buffer.getvalue()
 
 
@@ -141,13 +143,13 @@ class Cloud:
                 iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(policy))
             return arn
 
-    def function(self, name: str, timeout: int = 10, **variables: str) -> str:
+    def function(self, name: str, timeout: int = 10, role: str = "test-function", **variables: str) -> str:
         """A new function; answers its ARN."""
         made = self.client("lambda").create_function(
             FunctionName=name,
             Runtime="provided.al2023",
             Handler="bootstrap",
-            Role=self.role("test-function"),
+            Role=self.role(role),
             Code={"ZipFile": package()},
             Timeout=timeout,
             Environment={"Variables": variables},
@@ -184,6 +186,10 @@ class Cloud:
         )
         gateway.create_deployment(restApiId=api, stageName="prod")
         return f"{self.endpoint}/_aws/execute-api/{api}/prod/payment"
+
+    def control(self, topic: str, **given: Any) -> tuple[int, Any]:
+        """Status and answer of a control endpoint, in the region of the tests."""
+        return post(f"{self.endpoint}/_cutover/{topic}", {"region": REGION} | given)
 
     def log(self, function: str) -> str:
         """All that a function printed."""

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 from cloud import ACCOUNT, REGION, Cloud, eventually, post
+from origins import get
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,32 @@ def test_alarm_needs_permission(strict: Cloud) -> None:
     cloudwatch.set_alarm_state(AlarmName="a", StateValue="ALARM", StateReason="after")
     eventually(lambda: '"after"' in strict.log("alarmed"))
     assert '"reason": "before"' not in strict.log("alarmed").split('"previousState"')[0]
+
+
+def test_topic_needs_permission(strict: Cloud) -> None:
+    arn = strict.function("notified")
+    sns = strict.client("sns")
+    topic = sns.create_topic(Name="notified")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    sns.publish(TopicArn=topic, Message="before")
+    time.sleep(0.5)
+    permit(strict, "notified", "sns.amazonaws.com", topic)
+    sns.publish(TopicArn=topic, Message="after")
+    eventually(lambda: "after" in strict.log("notified"))
+    assert "before" not in strict.log("notified")
+
+
+def test_load_balancer_needs_permission(strict: Cloud) -> None:
+    elb = strict.client("elbv2")
+    arn = strict.function("balanced")
+    group = elb.create_target_group(Name="strict", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
+    with pytest.raises(ClientError, match="elasticloadbalancing principal does not have permission"):
+        elb.register_targets(TargetGroupArn=group, Targets=[{"Id": arn}])
+    permit(strict, "balanced", "elasticloadbalancing.amazonaws.com", group)
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": arn}])
+    balancer = elb.create_load_balancer(Name="strict")["LoadBalancers"][0]["LoadBalancerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": group}]
+    elb.create_listener(LoadBalancerArn=balancer, Port=80, Protocol="HTTP", DefaultActions=forward)
+    assert post(f"{strict.endpoint}/_alb/strict/pay", {})[0] == 201
+    strict.client("lambda").remove_permission(FunctionName="balanced", StatementId="elasticloadbalancing")
+    assert get(f"{strict.endpoint}/_alb/strict/pay")[0] == 502

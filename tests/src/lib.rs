@@ -6,6 +6,7 @@ pub mod http;
 pub mod payer;
 pub mod sandbox;
 pub mod sql_wire;
+pub mod switch_world;
 pub mod wire;
 pub mod world;
 

@@ -6,13 +6,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of the workspace may depend on, of the workspace's own crates.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("cutover-domain", &[]),
     ("cutover-ports", &["cutover-domain"]),
     ("cutover-aws", &["cutover-domain", "cutover-ports"]),
     ("cutover-ledger", &["cutover-domain", "cutover-ports"]),
     ("cutover-lambda", &["cutover-domain", "cutover-ports"]),
-    ("cutover-custom-resource", &["cutover-lambda"]),
+    (
+        "cutover-custom-resource",
+        &["cutover-domain", "cutover-ports", "cutover-lambda"],
+    ),
     ("cutover-testkit", &[]),
     (
         "payment-validation",
@@ -31,6 +34,17 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "cutover-domain",
             "cutover-ports",
             "cutover-aws",
+            "cutover-lambda",
+            "cutover-custom-resource",
+        ],
+    ),
+    (
+        "pre-migration-validator",
+        &[
+            "cutover-domain",
+            "cutover-ports",
+            "cutover-aws",
+            "cutover-ledger",
             "cutover-lambda",
             "cutover-custom-resource",
         ],

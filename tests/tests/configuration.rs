@@ -94,7 +94,86 @@ fn environment_switcher_names_every_wrong_variable() {
             ("ROUTERS", "[{\"type\":\"carrier-pigeon\"}]"),
             ("ALARMS", "none"),
             ("TICK_SECONDS", "never"),
+            ("METRICS", "{\"blue\":{}}"),
+            ("REPLICATION", "{\"tasks\":[]}"),
+            ("VALIDATOR_FUNCTION", "validator"),
+            ("VALIDATOR_PROPERTIES", "{\"BlueSecretArn\":\"blue\"}"),
         ],
     );
-    assert_refused(&output, &["ROUTERS", "ALARMS", "TICK_SECONDS"]);
+    assert_refused(
+        &output,
+        &[
+            "ROUTERS",
+            "ALARMS",
+            "TICK_SECONDS",
+            "METRICS",
+            "REPLICATION",
+            "VALIDATOR_PROPERTIES",
+        ],
+    );
+}
+
+/// Each wrong field of each router is named with the number of its entry, all of them at once, and no value is shown.
+#[test]
+fn environment_switcher_names_each_wrong_field_of_a_router() {
+    let routers = serde_json::json!([
+        {"type": "alb", "ruleArn": "hunter2", "blueTargetGroupArn": "hunter2"},
+        {"type": "lambda-alias", "functionName": "pay", "alias": "live", "weight": 5},
+        {"type": "route53", "hostedZoneId": "Z1", "recordName": "pay.example.com", "recordType": "MX",
+         "blueSetIdentifier": "one", "greenSetIdentifier": "one"},
+        {"type": "api-gateway-canary", "restApiId": "a1b2"},
+    ])
+    .to_string();
+    let variables = [
+        ("ENVIRONMENT", "dev-payment-ab12cd34"),
+        ("STATE_TABLE", "state"),
+        ("ROUTERS", routers.as_str()),
+        ("ALARMS", "{\"blue\":[\"b\"],\"green\":[\"g\"]}"),
+    ];
+    let output = run("environment-switcher", &variables);
+    assert_refused(&output, &["ROUTERS"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for told in [
+        "entry 1 (alb): ruleArn takes",
+        "entry 1 (alb): blueTargetGroupArn takes",
+        "entry 1 (alb): greenTargetGroupArn is missing",
+        "entry 2 (lambda-alias): unknown field weight",
+        "entry 3 (route53): recordType takes",
+        "entry 3 (route53): blueSetIdentifier and greenSetIdentifier are the same",
+        "entry 4 (api-gateway-canary): stageName is missing",
+    ] {
+        assert!(said.contains(told), "{told} in {said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn pre_migration_validator_names_every_missing_variable() {
+    assert_refused(
+        &run("pre-migration-validator", &[]),
+        &["ENVIRONMENT", "STATE_TABLE"],
+    );
+}
+
+#[test]
+fn pre_migration_validator_names_every_wrong_variable() {
+    let output = run(
+        "pre-migration-validator",
+        &[
+            ("ENVIRONMENT", "no name"),
+            ("STATE_TABLE", "state"),
+            ("REPORT_BUCKET", "No_Bucket"),
+            ("CA_BUNDLE", "/nowhere/bundle.pem"),
+            ("ALLOW_HTTP_RESPONSE_URL", "perhaps"),
+        ],
+    );
+    assert_refused(
+        &output,
+        &[
+            "ENVIRONMENT",
+            "REPORT_BUCKET",
+            "CA_BUNDLE",
+            "ALLOW_HTTP_RESPONSE_URL",
+        ],
+    );
 }

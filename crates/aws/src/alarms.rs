@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
+use aws_sdk_cloudwatch::types::{
+    AlarmType, CompositeAlarm, MetricAlarm, MetricDataQuery, MetricStat, StateValue,
+};
 use cutover_domain::switch::{AlarmState, GuardReading};
 use cutover_ports::switch::AlarmReader;
 
@@ -15,6 +17,12 @@ use crate::failure::failure;
 
 /// Names that one DescribeAlarms call takes.
 const NAMES_MAX: usize = 100;
+
+/// Alarms of one page.
+const RECORDS_MAX: i32 = 100;
+
+/// Pages of one answer.
+const PAGES_MAX: usize = 10;
 
 /// Reads alarms of the account and region.
 #[derive(Debug, Clone)]
@@ -32,48 +40,45 @@ impl CloudWatchAlarms {
     }
 
     async fn describe(&self, names: &[String]) -> Vec<GuardReading> {
-        let answer = self
-            .client
-            .describe_alarms()
-            .set_alarm_names(Some(names.to_vec()))
-            // Without this, composite alarms are left out.
-            .alarm_types(AlarmType::MetricAlarm)
-            .alarm_types(AlarmType::CompositeAlarm)
-            .max_records(100)
-            .send()
-            .await;
-        let alarms = match answer {
-            Ok(alarms) => alarms,
-            Err(error) => {
-                let why = failure(error).to_string();
-                return names.iter().map(|name| unreadable(name, &why)).collect();
+        match self.found(names).await {
+            Ok(mut found) => names
+                .iter()
+                .map(|name| found.remove(name).unwrap_or_else(|| missing(name)))
+                .collect(),
+            Err(why) => names.iter().map(|name| unreadable(name, &why)).collect(),
+        }
+    }
+
+    /// Every alarm of those names that there is.
+    async fn found(&self, names: &[String]) -> Result<BTreeMap<String, GuardReading>, String> {
+        let mut found = BTreeMap::new();
+        let mut token = None;
+        for _page in 0..PAGES_MAX {
+            let page = self
+                .client
+                .describe_alarms()
+                .set_alarm_names(Some(names.to_vec()))
+                // Without this, composite alarms are left out.
+                .alarm_types(AlarmType::MetricAlarm)
+                .alarm_types(AlarmType::CompositeAlarm)
+                .max_records(RECORDS_MAX)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| failure(error).to_string())?;
+            let metric = page.metric_alarms().iter().map(of_metric);
+            let composite = page.composite_alarms().iter().map(of_composite);
+            found.extend(
+                metric
+                    .chain(composite)
+                    .map(|reading| (reading.name.clone(), reading)),
+            );
+            token = page.next_token;
+            if token.is_none() {
+                return Ok(found);
             }
-        };
-        let metric = alarms.metric_alarms().iter().map(|alarm| {
-            let doubt = alarm.evaluation_state().map(|s| s.as_str().to_owned());
-            reading(
-                alarm.alarm_name(),
-                alarm.state_value(),
-                alarm.actions_enabled(),
-                doubt,
-            )
-        });
-        let composite = alarms.composite_alarms().iter().map(|alarm| {
-            reading(
-                alarm.alarm_name(),
-                alarm.state_value(),
-                alarm.actions_enabled(),
-                None,
-            )
-        });
-        let mut found: BTreeMap<String, GuardReading> = metric
-            .chain(composite)
-            .map(|reading| (reading.name.clone(), reading))
-            .collect();
-        names
-            .iter()
-            .map(|name| found.remove(name).unwrap_or_else(|| missing(name)))
-            .collect()
+        }
+        Err(format!("more than {PAGES_MAX} pages of alarms"))
     }
 }
 
@@ -88,15 +93,51 @@ impl AlarmReader for CloudWatchAlarms {
     }
 }
 
+fn of_metric(alarm: &MetricAlarm) -> GuardReading {
+    GuardReading {
+        doubt: alarm.evaluation_state().map(|s| s.as_str().to_owned()),
+        detection_seconds: detection_seconds(alarm),
+        ..reading(
+            alarm.alarm_name(),
+            alarm.state_value(),
+            alarm.actions_enabled(),
+        )
+    }
+}
+
+/// How long its members need is not known here: they may be alarms, and composite alarms, of any name.
+fn of_composite(alarm: &CompositeAlarm) -> GuardReading {
+    let by = alarm.actions_suppressed_by();
+    GuardReading {
+        doubt: by.map(|by| format!("actions suppressed by {}", by.as_str())),
+        ..reading(
+            alarm.alarm_name(),
+            alarm.state_value(),
+            alarm.actions_enabled(),
+        )
+    }
+}
+
+/// Seconds of breaching data until a metric alarm goes to ALARM at the latest: its period, or the longest one in its
+/// expression, times its evaluation periods.
+fn detection_seconds(alarm: &MetricAlarm) -> Option<u64> {
+    let of_query = |query: &MetricDataQuery| {
+        let of_stat = query.metric_stat().and_then(MetricStat::period);
+        of_stat.into_iter().chain(query.period()).max()
+    };
+    let of_queries = alarm.metrics().iter().filter_map(of_query);
+    let period = alarm.period().into_iter().chain(of_queries).max()?;
+    let periods = u64::try_from(alarm.evaluation_periods()?).ok()?;
+    u64::try_from(period).ok()?.checked_mul(periods)
+}
+
 /// What CloudWatch leaves out counts against the guard.
 fn reading(
     name: Option<&str>,
     state: Option<&StateValue>,
     actions_enabled: Option<bool>,
-    doubt: Option<String>,
 ) -> GuardReading {
     GuardReading {
-        name: name.unwrap_or_default().to_owned(),
         state: match state {
             Some(StateValue::Ok) => AlarmState::Ok,
             Some(StateValue::Alarm) => AlarmState::Alarm,
@@ -104,7 +145,7 @@ fn reading(
             _ => AlarmState::Unreadable,
         },
         actions_enabled: actions_enabled == Some(true),
-        doubt,
+        ..missing(name.unwrap_or_default())
     }
 }
 
@@ -114,6 +155,7 @@ fn missing(name: &str) -> GuardReading {
         state: AlarmState::Missing,
         actions_enabled: false,
         doubt: None,
+        detection_seconds: None,
     }
 }
 
@@ -122,5 +164,126 @@ fn unreadable(name: &str, why: &str) -> GuardReading {
         state: AlarmState::Unreadable,
         doubt: Some(why.to_owned()),
         ..missing(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::replay::{Answer, Replay};
+
+    fn alarm(name: &str, state: &str) -> Value {
+        json!({
+            "AlarmName": name, "StateValue": state, "ActionsEnabled": true,
+            "MetricName": "Errors", "Period": 60, "EvaluationPeriods": 3, "DatapointsToAlarm": 1,
+        })
+    }
+
+    async fn read(names: &[&str], answers: Vec<Answer>) -> Vec<GuardReading> {
+        let replay = Replay::new(answers);
+        let alarms = CloudWatchAlarms::new(&replay.config().await);
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let readings = alarms.read(&names).await;
+        let _every_answer_was_fetched = replay.sent();
+        readings
+    }
+
+    fn page(metric: &[Value], composite: &[Value], token: Option<&str>) -> Answer {
+        let mut page = json!({"MetricAlarms": metric, "CompositeAlarms": composite});
+        if let Some(token) = token {
+            page["NextToken"] = json!(token);
+        }
+        Answer::cbor(200, &page)
+    }
+
+    #[tokio::test]
+    async fn every_name_gets_a_reading_in_its_order() {
+        let first = page(&[alarm("b", "ALARM")], &[], Some("more"));
+        let composite = json!({"AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true});
+        let second = page(&[alarm("d", "INSUFFICIENT_DATA")], &[composite], None);
+        let readings = read(&["a", "b", "c", "d"], vec![first, second]).await;
+        let told: Vec<(&str, AlarmState, Option<u64>)> = readings
+            .iter()
+            .map(|r| (r.name.as_str(), r.state, r.detection_seconds))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("a", AlarmState::Ok, None),
+                ("b", AlarmState::Alarm, Some(180)),
+                ("c", AlarmState::Missing, None),
+                ("d", AlarmState::InsufficientData, Some(180)),
+            ]
+        );
+        assert!(readings[0].is_healthy() && !readings[3].is_healthy());
+    }
+
+    #[tokio::test]
+    async fn whatever_makes_an_alarm_unreliable_is_a_doubt() {
+        for (field, value, told) in [
+            ("EvaluationState", json!("PARTIAL_DATA"), "OK, PARTIAL_DATA"),
+            (
+                "EvaluationState",
+                json!("EVALUATION_ERROR"),
+                "OK, EVALUATION_ERROR",
+            ),
+            (
+                "EvaluationState",
+                json!("SOMETHING_NEW"),
+                "OK, SOMETHING_NEW",
+            ),
+            ("ActionsEnabled", json!(false), "OK, actions disabled"),
+            ("StateValue", json!("SOMETHING_NEW"), "unreadable"),
+        ] {
+            let mut alarm = alarm("a", "OK");
+            alarm[field] = value;
+            let readings = read(&["a"], vec![page(&[alarm], &[], None)]).await;
+            assert!(!readings[0].is_healthy(), "{readings:?}");
+            assert_eq!(readings[0].describe(), told);
+        }
+        let suppressed = json!({
+            "AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true, "ActionsSuppressedBy": "Alarm",
+        });
+        let readings = read(&["a"], vec![page(&[], &[suppressed], None)]).await;
+        assert_eq!(readings[0].describe(), "OK, actions suppressed by Alarm");
+    }
+
+    #[tokio::test]
+    async fn the_slowest_metric_of_an_expression_counts() {
+        let stat =
+            |period: i32| json!({"Metric": {"MetricName": "m"}, "Period": period, "Stat": "Sum"});
+        let expression = json!({
+            "AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true, "EvaluationPeriods": 2,
+            "Metrics": [
+                {"Id": "e", "Expression": "m1/m2"},
+                {"Id": "m1", "MetricStat": stat(60)},
+                {"Id": "m2", "MetricStat": stat(300)},
+            ],
+        });
+        let readings = read(&["a"], vec![page(&[expression], &[], None)]).await;
+        assert_eq!(readings[0].detection_seconds, Some(600));
+        let query = json!({"AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true});
+        let readings = read(&["a"], vec![page(&[query], &[], None)]).await;
+        assert_eq!(readings[0].detection_seconds, None);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_failed_makes_every_guard_unreadable() {
+        let throttled = || {
+            let body = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
+            Answer::cbor(400, &body)
+        };
+        let readings = read(&["a", "b"], vec![throttled(), throttled(), throttled()]).await;
+        for reading in &readings {
+            assert_eq!(reading.state, AlarmState::Unreadable);
+            assert!(reading.describe().contains("throttled"), "{reading:?}");
+        }
+        let recovered = vec![throttled(), page(&[alarm("a", "OK")], &[], None)];
+        assert!(read(&["a"], recovered).await[0].is_healthy());
+        let endless = (0..PAGES_MAX).map(|_| page(&[], &[], Some("more")));
+        let readings = read(&["a"], endless.collect()).await;
+        assert!(readings[0].describe().contains("pages"), "{readings:?}");
     }
 }

@@ -95,6 +95,24 @@ impl Evidence {
             .map_err(CallError::of("s3:CreateBucket"))
     }
 
+    /// The object at `key`.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, CallError> {
+        let answer = self
+            .s3
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(CallError::of("s3:GetObject"))?;
+        let body = answer.body.collect().await;
+        let body = body.map_err(|error| CallError::new("s3:GetObject", error.to_string()))?;
+        Ok(body.to_vec())
+    }
+
     /// Puts `body` at `key`.
     ///
     /// # Errors

@@ -34,9 +34,13 @@ where
     let text = match &error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("error");
-            match service.err().message() {
+            let said = match service.err().message() {
                 Some(message) => format!("{code}: {message}"),
                 None => code.to_owned(),
+            };
+            match advice(code) {
+                Some(advice) => format!("{said} ({advice})"),
+                None => said,
             }
         }
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
@@ -47,4 +51,54 @@ where
         text,
         source: Box::new(error),
     })
+}
+
+/// What an operator can do about an error, where its code says so. Services have different codes for the same thing.
+fn advice(code: &str) -> Option<&'static str> {
+    const DENIED: &str = "the function's role does not allow this call on this resource";
+    const THROTTLED: &str =
+        "throttled; the retries that fit the invocation are used up, the next one tries again";
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    match code {
+        "AccessDenied" | "AuthorizationError" | "Unauthorized" | "UnauthorizedOperation" => {
+            Some(DENIED)
+        }
+        "ExpiredToken"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClient" => Some("the function's credentials are not accepted"),
+        "LimitExceeded"
+        | "PriorRequestNotComplete"
+        | "RequestLimitExceeded"
+        | "Throttling"
+        | "TooManyRequests" => Some(THROTTLED),
+        // RuleNotFound, NoSuchHostedZone, ResourceNotFoundFault and the like.
+        missing if missing.contains("NotFound") || missing.starts_with("NoSuch") => {
+            Some("what the configuration names does not exist in this account and region")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_told_what_to_look_at() {
+        for (code, told) in [
+            ("AccessDenied", "role"),
+            ("AccessDeniedException", "role"),
+            ("ExpiredTokenException", "credentials"),
+            ("TooManyRequestsException", "throttled"),
+            ("PriorRequestNotComplete", "throttled"),
+            ("RuleNotFound", "does not exist"),
+            ("NoSuchHostedZone", "does not exist"),
+            ("ResourceNotFoundFault", "does not exist"),
+        ] {
+            let advice = advice(code).unwrap();
+            assert!(advice.contains(told), "{code}: {advice}");
+        }
+        assert_eq!(advice("ValidationError"), None);
+    }
 }

@@ -9,8 +9,11 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
-use aws_sdk_lambda::types::AliasRoutingConfiguration;
-use cutover_domain::switch::{Environment, Order, RouterReading, Seen, Versions, Weights};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, State, StateReasonCode};
+use cutover_domain::switch::{
+    Capacity, CapacityReading, Environment, Order, RouterReading, Seen, Versions, Weights,
+};
 use cutover_ports::switch::{Router, RouterError};
 
 use crate::failure::failure;
@@ -20,6 +23,15 @@ const MARK: &str = "cutover generation ";
 
 /// How far a weight may be from a whole percent: rounding of the service's own scale of 0.0 to 1.0.
 const TOLERANCE: f64 = 1e-6;
+
+/// The alias is asked at each invocation of the function: a change is in effect at once, but for what is under way.
+const EFFECT_SECONDS: u64 = 1;
+
+/// What wakes a version: the action of payment-validation that touches nothing.
+const HEALTH: &str = r#"{"action":"health"}"#;
+
+/// Longest part of an answer that is shown.
+const SHOWN_MAX: usize = 200;
 
 /// An alias of a function.
 #[derive(Debug, Clone)]
@@ -63,6 +75,8 @@ impl LambdaAlias {
             marker: None,
             base: None,
             takes_versions: true,
+            pending: None,
+            needs_change: false,
         }
     }
 
@@ -90,7 +104,11 @@ impl Router for LambdaAlias {
         true
     }
 
-    async fn read(&self, versions: &Versions) -> RouterReading {
+    fn effect_seconds(&self) -> u64 {
+        EFFECT_SECONDS
+    }
+
+    async fn read(&self, versions: &Versions, _change: Option<&str>) -> RouterReading {
         let answer = self
             .client
             .get_alias()
@@ -119,7 +137,11 @@ impl Router for LambdaAlias {
         }
     }
 
-    async fn write(&self, order: &Order, seen: &RouterReading) -> Result<(), RouterError> {
+    async fn write(
+        &self,
+        order: &Order,
+        seen: &RouterReading,
+    ) -> Result<Option<String>, RouterError> {
         let other = order.base.other();
         let mut additional = HashMap::new();
         if order.weights.of(other) > 0 {
@@ -135,7 +157,8 @@ impl Router for LambdaAlias {
         let version = self.version(&order.versions, order.base)?;
         let description = format!("{MARK}{}", order.generation);
         if matches!(seen.seen, Seen::Absent) {
-            return self.create(version, description, routing).await;
+            self.create(version, description, routing).await?;
+            return Ok(None);
         }
         let Some(revision) = &seen.revision else {
             return Err(self.failed("UpdateAlias", "the alias has no RevisionId".into()));
@@ -152,7 +175,7 @@ impl Router for LambdaAlias {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(None),
             Err(error)
                 if error
                     .as_service_error()
@@ -181,9 +204,86 @@ impl Router for LambdaAlias {
             Err(error) => Err(self.failed("DeleteAlias", failure(error))),
         }
     }
+
+    async fn capacity(&self, environment: Environment, versions: &Versions) -> CapacityReading {
+        let (state, detail) = match versions.of(environment) {
+            Some(version) => self.state(version).await,
+            None => (Capacity::Unknown, "its version is not known".to_owned()),
+        };
+        CapacityReading {
+            router: self.name.clone(),
+            environment,
+            state,
+            detail,
+        }
+    }
+
+    async fn warm(&self, environment: Environment, versions: &Versions) -> Result<(), RouterError> {
+        let answer = self
+            .client
+            .invoke()
+            .function_name(&self.function)
+            .qualifier(self.version(versions, environment)?)
+            .payload(Blob::new(HEALTH))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) if answer.function_error().is_none() => Ok(()),
+            Ok(answer) => {
+                let said = answer.payload().map(AsRef::as_ref).unwrap_or_default();
+                let said: String = String::from_utf8_lossy(said)
+                    .chars()
+                    .take(SHOWN_MAX)
+                    .collect();
+                Err(self.failed("Invoke", format!("function error: {said}").into()))
+            }
+            // The invocation that wakes an idle version is refused itself, and the version is Pending from then on.
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    aws_sdk_lambda::operation::invoke::InvokeError::is_resource_not_ready_exception,
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(self.failed("Invoke", failure(error))),
+        }
+    }
 }
 
 impl LambdaAlias {
+    /// Whether a version could be invoked now, in Lambda's own words.
+    async fn state(&self, version: &str) -> (Capacity, String) {
+        let answer = self
+            .client
+            .get_function_configuration()
+            .function_name(&self.function)
+            .qualifier(version)
+            .send()
+            .await;
+        let configuration = match answer {
+            Ok(configuration) => configuration,
+            Err(error) if is_not_found(&error) => {
+                let why = format!("there is no version {version}");
+                return (Capacity::Short, why);
+            }
+            Err(error) => {
+                let why = format!("GetFunctionConfiguration: {}", failure(error));
+                return (Capacity::Unknown, why);
+            }
+        };
+        let Some(state) = configuration.state() else {
+            return (Capacity::Unknown, format!("version {version} has no state"));
+        };
+        let reason = configuration
+            .state_reason_code()
+            .map(StateReasonCode::as_str);
+        let detail = match reason {
+            Some(reason) => format!("version {version} is {} ({reason})", state.as_str()),
+            None => format!("version {version} is {}", state.as_str()),
+        };
+        (capacity(state), detail)
+    }
+
     async fn create(
         &self,
         version: &str,
@@ -213,6 +313,21 @@ impl LambdaAlias {
             }
             Err(error) => Err(self.failed("CreateAlias", failure(error))),
         }
+    }
+}
+
+/// What the state of a version says of it. See "Lambda function states" in the service's documentation.
+fn capacity(state: &State) -> Capacity {
+    match state {
+        State::Active => Capacity::Ready,
+        State::Inactive => Capacity::Idle,
+        State::Pending
+        | State::Failed
+        | State::ActiveNonInvocable
+        | State::Deactivated
+        | State::Deactivating
+        | State::Deleting => Capacity::Short,
+        _ => Capacity::Unknown,
     }
 }
 

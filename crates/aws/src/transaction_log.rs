@@ -143,7 +143,7 @@ impl TransactionLog for S3Log {
 }
 
 /// Whether `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` or a profile names an endpoint.
-fn has_own_endpoint(sdk: &SdkConfig) -> bool {
+pub(crate) fn has_own_endpoint(sdk: &SdkConfig) -> bool {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
         .env("AWS_ENDPOINT_URL")

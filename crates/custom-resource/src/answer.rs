@@ -1,8 +1,10 @@
 //! The answer: at most 4096 bytes of JSON.
 
+use cutover_lambda::Deadline;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::delivery::{self, DeliveryError, ResponseUrl};
 use crate::event::Request;
 
 /// Bytes that CloudFormation takes as an answer.
@@ -31,6 +33,28 @@ impl Verdict {
     }
 }
 
+/// The right to answer one event, once: answering uses it up.
+#[derive(Debug)]
+pub(crate) struct Responder {
+    url: ResponseUrl,
+}
+
+impl Responder {
+    pub(crate) fn new(url: ResponseUrl) -> Self {
+        Self { url }
+    }
+
+    /// Delivers the answer.
+    pub(crate) async fn answer(
+        self,
+        request: &Request,
+        verdict: &Verdict,
+        deadline: Deadline,
+    ) -> Result<(), DeliveryError> {
+        delivery::put(&self.url, body(request, verdict), deadline).await
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Body<'a> {
@@ -47,7 +71,7 @@ struct Body<'a> {
 
 /// The answer's bytes. A Reason that is too long is cut between two characters; attributes that are too many are a
 /// failure, for half of them would be a lie.
-pub(crate) fn body(request: &Request, verdict: &Verdict) -> Vec<u8> {
+fn body(request: &Request, verdict: &Verdict) -> Vec<u8> {
     let id = request.answered_id();
     let write = |status, reason: &str, data| {
         let body = Body {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use cutover_lambda::Deadline;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
@@ -18,6 +18,9 @@ const ATTEMPTS_MAX: u32 = 5;
 
 /// Time for one attempt, connecting included.
 const ATTEMPT_TIME: Duration = Duration::from_secs(5);
+
+/// What is read of an error's text.
+const ERROR_BYTES_MAX: usize = 4096;
 
 /// Wait before the second attempt; doubled before each further one.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -128,21 +131,25 @@ where
         .pool_max_idle_per_host(0)
         .build(connector);
     let mut backoff = BACKOFF;
-    let mut last = Cow::Borrowed("no time was left");
+    let mut last: Cow<'static, str> = Cow::Borrowed("no time was left");
     let mut attempts = 0;
     while attempts < ATTEMPTS_MAX && !deadline.remaining().is_zero() {
         attempts += 1;
         let time = ATTEMPT_TIME.min(deadline.remaining());
-        match tokio::time::timeout(time, client.request(request(url, body.clone()))).await {
+        let sent = client.request(request(url, body.clone()));
+        last = match tokio::time::timeout(time, sent).await {
             Ok(Ok(response)) if response.status().is_success() => return Ok(()),
-            Ok(Ok(response)) if !is_worth_retrying(response.status()) => {
-                return Err(DeliveryError::Refused(response.status()));
+            Ok(Ok(response)) => {
+                let status = response.status();
+                if !is_worth_retrying(status) && !is_slow_upload(response).await {
+                    return Err(DeliveryError::Refused(status));
+                }
+                Cow::Owned(format!("status {status}"))
             }
-            Ok(Ok(response)) => last = Cow::Owned(format!("status {}", response.status())),
-            Ok(Err(error)) if error.is_connect() => last = Cow::Borrowed("no connection"),
-            Ok(Err(_)) => last = Cow::Borrowed("no answer"),
-            Err(_elapsed) => last = Cow::Borrowed("no answer in time"),
-        }
+            Ok(Err(error)) if error.is_connect() => Cow::Borrowed("no connection"),
+            Ok(Err(_)) => Cow::Borrowed("no answer"),
+            Err(_elapsed) => Cow::Borrowed("no answer in time"),
+        };
         if attempts < ATTEMPTS_MAX {
             tokio::time::sleep(backoff.min(deadline.remaining())).await;
             backoff = backoff.saturating_mul(2);
@@ -154,10 +161,29 @@ where
     })
 }
 
+/// S3 asks to come again by 5xx (503 is SlowDown), 429, 408 and 409 (OperationAborted). 403 is a wrong or expired
+/// signature, and a redirect leads to another host, which the signature does not cover: neither gets better.
 fn is_worth_retrying(status: StatusCode) -> bool {
     status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
+        )
+}
+
+/// S3 says 400 with the code RequestTimeout where the body came too slowly: the only 400 that another attempt helps.
+async fn is_slow_upload(response: hyper::Response<hyper::body::Incoming>) -> bool {
+    if response.status() != StatusCode::BAD_REQUEST {
+        return false;
+    }
+    let body = Limited::new(response.into_body(), ERROR_BYTES_MAX).collect();
+    match tokio::time::timeout(ATTEMPT_TIME, body).await {
+        Ok(Ok(body)) => {
+            let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            text.contains("<Code>RequestTimeout</Code>")
+        }
+        _ => false,
+    }
 }
 
 /// The content type is part of what the URL's signature covers, as the empty string.

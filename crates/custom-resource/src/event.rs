@@ -1,5 +1,7 @@
 //! The event: first the envelope, which says where the answer goes, then the properties.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -46,6 +48,9 @@ pub enum EnvelopeError {
     /// Not the JSON object that the protocol describes.
     #[error("the custom-resource event can't be read")]
     Json(#[source] serde_json::Error),
+    /// It says nowhere where the answer goes.
+    #[error("the custom-resource event has no ResponseURL: it takes a text")]
+    NoUrl,
     /// No answer may go there.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -62,21 +67,24 @@ pub struct PropertiesError {
     pub source: serde_json::Error,
 }
 
+/// Every member may be missing or of another type: what is left still says where the answer goes.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Envelope {
-    request_type: Option<String>,
+    request_type: Option<Value>,
     #[serde(rename = "ResponseURL")]
-    response_url: String,
-    stack_id: String,
-    request_id: String,
-    logical_resource_id: String,
-    physical_resource_id: Option<String>,
-    #[serde(default)]
-    resource_type: String,
+    response_url: Option<Value>,
+    stack_id: Option<Value>,
+    request_id: Option<Value>,
+    logical_resource_id: Option<Value>,
+    physical_resource_id: Option<Value>,
+    resource_type: Option<Value>,
     resource_properties: Option<Box<RawValue>>,
     old_resource_properties: Option<Box<RawValue>>,
 }
+
+/// The longest `ServiceTimeout`, and the one that holds where none is given (CloudFormation's own), in seconds.
+const SERVICE_TIMEOUT_SECONDS_MAX: u64 = 3600;
 
 /// Whether an event is meant to be one of CloudFormation's, however broken.
 #[must_use]
@@ -99,8 +107,13 @@ impl Request {
         allow_http: bool,
     ) -> Result<(Self, ResponseUrl), EnvelopeError> {
         let envelope: Envelope = serde_json::from_str(event).map_err(EnvelopeError::Json)?;
-        let url = ResponseUrl::parse(&envelope.response_url, allow_http)?;
-        let request_type = match envelope.request_type.as_deref() {
+        let text = |value: Option<Value>| match value {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let url = text(envelope.response_url).ok_or(EnvelopeError::NoUrl)?;
+        let url = ResponseUrl::parse(&url, allow_http)?;
+        let request_type = match text(envelope.request_type).as_deref() {
             Some("Create") => Some(RequestType::Create),
             Some("Update") => Some(RequestType::Update),
             Some("Delete") => Some(RequestType::Delete),
@@ -108,15 +121,60 @@ impl Request {
         };
         let request = Self {
             request_type,
-            stack_id: envelope.stack_id,
-            request_id: envelope.request_id,
-            logical_resource_id: envelope.logical_resource_id,
-            physical_resource_id: envelope.physical_resource_id.filter(|id| !id.is_empty()),
-            resource_type: envelope.resource_type,
+            stack_id: text(envelope.stack_id).unwrap_or_default(),
+            request_id: text(envelope.request_id).unwrap_or_default(),
+            logical_resource_id: text(envelope.logical_resource_id).unwrap_or_default(),
+            physical_resource_id: text(envelope.physical_resource_id),
+            resource_type: text(envelope.resource_type).unwrap_or_default(),
             properties: envelope.resource_properties,
             old_properties: envelope.old_resource_properties,
         };
         Ok((request, url))
+    }
+
+    /// What makes the event one that nothing can be done for, but to answer it.
+    pub(crate) fn defect(&self) -> Option<String> {
+        let ids = [
+            ("StackId", &self.stack_id),
+            ("RequestId", &self.request_id),
+            ("LogicalResourceId", &self.logical_resource_id),
+        ];
+        let missing: Vec<&str> = ids
+            .into_iter()
+            .filter_map(|(name, id)| id.is_empty().then_some(name))
+            .collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            return Some(format!("the event has no {missing}: each takes a text"));
+        }
+        self.request_type
+            .is_none()
+            .then(|| "RequestType is none of Create, Update, Delete".to_owned())
+    }
+
+    /// How long CloudFormation waits for the answer: the property `ServiceTimeout`, or an hour.
+    #[must_use]
+    pub fn service_timeout(&self) -> Duration {
+        let properties = self.properties().unwrap_or_default();
+        let seconds = match properties.get("ServiceTimeout") {
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(Value::Number(number)) => number.as_u64(),
+            _ => None,
+        };
+        let seconds = seconds.filter(|s| (1..=SERVICE_TIMEOUT_SECONDS_MAX).contains(s));
+        Duration::from_secs(seconds.unwrap_or(SERVICE_TIMEOUT_SECONDS_MAX))
+    }
+
+    /// A hash of the properties (of the old ones if `old`), the same whatever the order of their members.
+    pub(crate) fn properties_hash(&self, old: bool) -> Option<String> {
+        let properties = if old {
+            self.old_properties()
+        } else {
+            self.properties()
+        };
+        // A map of serde_json has its members in order, so its text is canonical.
+        let text = Value::Object(properties.ok()?).to_string();
+        Some(hex::encode(Sha256::digest(text.as_bytes())))
     }
 
     /// The properties; empty if there are none.

@@ -40,10 +40,16 @@ pub struct AnswerServer {
 impl AnswerServer {
     /// Listens on a free port of this host.
     pub fn start(statuses: &[u16]) -> Self {
+        Self::start_saying(statuses, "")
+    }
+
+    /// As [`AnswerServer::start`], each answer with this body.
+    pub fn start_saying(statuses: &[u16], said: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let puts = Arc::new(Mutex::new(Vec::new()));
         let (kept, statuses) = (Arc::clone(&puts), statuses.to_vec());
+        let said = said.to_owned();
         thread::spawn(move || {
             let mut statuses = statuses.into_iter();
             let mut status = 200;
@@ -52,7 +58,7 @@ impl AnswerServer {
                 let stream = stream.unwrap();
                 // Noted before it is answered: whoever has the answer finds what was put.
                 kept.lock().unwrap().push(read(&stream));
-                answer(&stream, status);
+                answer(&stream, status, &said);
             }
         });
         Self { port, puts }
@@ -99,10 +105,11 @@ fn read(stream: &TcpStream) -> Put {
     }
 }
 
-fn answer(mut stream: &TcpStream, status: u16) {
+fn answer(mut stream: &TcpStream, status: u16, said: &str) {
     write!(
         stream,
-        "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
+        said.len()
     )
     .unwrap();
 }

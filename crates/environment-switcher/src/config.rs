@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cutover_aws::counts::CountSources;
 use cutover_domain::switch::{Environment, Versions};
 use cutover_lambda::Vars;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-const TAKES_ROUTERS: &str = "a JSON list with one router of the form {\"type\":\"lambda-alias\",\
-     \"functionName\",\"alias\",\"blueVersion\"?,\"greenVersion\"?}";
+use crate::config_routers::{self, RouterConfig};
+use crate::config_sources::{self, Replication, TAKES_METRICS, TAKES_REPLICATION};
+
 const TAKES_ALARMS: &str = "a JSON object with the names of each environment's alarms: {\"blue\":[names],\"green\":[names]}";
 
 /// Longest name of an alarm (CloudWatch's own limit).
@@ -17,20 +19,6 @@ const ALARM_NAME_MAX: usize = 255;
 
 /// Guards of one environment.
 const ALARMS_MAX: usize = 50;
-
-/// An alias of a function.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LambdaAliasConfig {
-    /// Name or ARN of the function.
-    pub function_name: String,
-    /// Name of the alias.
-    pub alias: String,
-    /// The version that is blue, if the configuration fixes it.
-    pub blue_version: Option<String>,
-    /// The version that is green, if the configuration fixes it.
-    pub green_version: Option<String>,
-}
 
 /// The variables, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +28,7 @@ pub struct Config {
     /// `STATE_TABLE`.
     pub state_table: String,
     /// `ROUTERS`.
-    pub router: LambdaAliasConfig,
+    pub routers: Vec<RouterConfig>,
     /// `ALARMS`.
     pub guards: BTreeMap<Environment, Vec<String>>,
     /// `TOPIC_ARN`.
@@ -49,6 +37,13 @@ pub struct Config {
     pub validator_function: Option<String>,
     /// `VALIDATOR_PROPERTIES`.
     pub validator_properties: Value,
+    /// The ledgers' secrets, blue's and green's, by ARN, if `VALIDATOR_PROPERTIES` names them for a `VALIDATOR_FUNCTION`:
+    /// without them nothing can set the fence.
+    pub ledger_secrets: Option<(String, String)>,
+    /// `METRICS`.
+    pub metrics: Option<CountSources>,
+    /// `REPLICATION`.
+    pub replication: Option<Replication>,
     /// `STATUS_PARAMETER`.
     pub status_parameter: Option<String>,
     /// `TICK_SECONDS`.
@@ -62,7 +57,7 @@ impl Config {
     pub fn read(vars: &Vars) -> Option<Self> {
         let environment = vars.required("ENVIRONMENT", "1 to 64 of A-Z a-z 0-9 _ . -", name);
         let state_table = vars.required("STATE_TABLE", "the name of a DynamoDB table", text);
-        let router = vars.required("ROUTERS", TAKES_ROUTERS, routers);
+        let routers = vars.required("ROUTERS", config_routers::TAKES, config_routers::routers);
         let guards = vars.required("ALARMS", TAKES_ALARMS, alarms);
         let topic_arn = vars.optional("TOPIC_ARN", "the ARN of an SNS topic", topic_arn);
         let validator_function =
@@ -76,28 +71,28 @@ impl Config {
             tick_seconds,
         );
         let allow_http = vars.optional("ALLOW_HTTP_RESPONSE_URL", "true or false", boolean);
-        for (variable, takes) in [
-            (
-                "METRICS",
-                "nothing yet: a verdict by counts is not supported by this version",
-            ),
-            (
-                "REPLICATION",
-                "nothing yet: a replication guard is not supported by this version",
-            ),
-        ] {
-            let refused = |_: &str| Err::<(), _>("would be a guard that is ignored");
-            let _none = vars.optional(variable, takes, refused);
-        }
+        let metrics = vars.optional("METRICS", TAKES_METRICS, config_sources::metrics);
+        let replication = vars.optional(
+            "REPLICATION",
+            TAKES_REPLICATION,
+            config_sources::replication,
+        );
+        let ledger_secrets = match &validator_function {
+            Some(_) => ledger_secrets(vars, validator_properties.as_ref()),
+            None => None,
+        };
         Some(Self {
             environment: environment?,
             state_table: state_table?,
-            router: router?,
+            routers: routers?,
             guards: guards?,
             topic_arn,
             validator_function,
             validator_properties: validator_properties
                 .unwrap_or_else(|| Value::Object(Map::default())),
+            ledger_secrets,
+            metrics,
+            replication,
             status_parameter,
             tick: Duration::from_secs(tick_seconds.unwrap_or(60)),
             allow_http_response_url: allow_http.unwrap_or(false),
@@ -107,10 +102,7 @@ impl Config {
     /// Versions that `ROUTERS` fixes.
     #[must_use]
     pub fn versions(&self) -> Versions {
-        Versions {
-            blue: self.router.blue_version.clone(),
-            green: self.router.green_version.clone(),
-        }
+        config_routers::versions(&self.routers)
     }
 }
 
@@ -162,45 +154,26 @@ fn boolean(value: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// Router types of the contract that this version does not know.
-const LATER: [&str; 3] = ["alb", "route53", "api-gateway-canary"];
-
-fn routers(value: &str) -> Result<LambdaAliasConfig, String> {
-    let list: Vec<serde_json::Map<String, Value>> =
-        serde_json::from_str(value).map_err(|e| format!("is no JSON list of objects: {e}"))?;
-    let mut list = list.into_iter();
-    let (Some(mut fields), None) = (list.next(), list.next()) else {
-        return Err("does not name exactly one router".to_owned());
-    };
-    match fields.remove("type").as_ref().and_then(Value::as_str) {
-        Some("lambda-alias") => {}
-        Some(later) if LATER.contains(&later) => {
-            return Err(format!(
-                "has a router of type {later}, which this version does not support"
-            ));
+/// Both secrets, or neither: with one alone the fence would stand in one ledger only.
+fn ledger_secrets(vars: &Vars, properties: Option<&Value>) -> Option<(String, String)> {
+    const VARIABLE: &str = "VALIDATOR_PROPERTIES";
+    const TAKES: &str = "both BlueSecretArn and GreenSecretArn, or neither";
+    let secret = |name| properties.and_then(|properties| properties.get(name));
+    let text = |value: &Value| value.as_str().and_then(|arn| text(arn).ok());
+    match (secret("BlueSecretArn"), secret("GreenSecretArn")) {
+        (None, None) => None,
+        (blue, green) => {
+            let secrets = blue.and_then(text).zip(green.and_then(text));
+            if secrets.is_none() {
+                vars.mistake(
+                    VARIABLE,
+                    "names a ledger's secret wrongly, or one alone",
+                    TAKES,
+                );
+            }
+            secrets
         }
-        Some(other) => return Err(format!("has a router of unknown type {other:.40}")),
-        None => return Err("has a router without a type".to_owned()),
     }
-    let router: LambdaAliasConfig =
-        serde_json::from_value(Value::Object(fields)).map_err(|e| format!("is refused: {e}"))?;
-    text(&router.function_name).map_err(|e| format!("has a functionName that {e}"))?;
-    name(&router.alias).map_err(|e| format!("has an alias that {e}"))?;
-    if router.function_name.is_empty() || router.alias.is_empty() {
-        return Err("has an empty functionName or alias".to_owned());
-    }
-    let mut versions = Vec::new();
-    for version in [&router.blue_version, &router.green_version]
-        .into_iter()
-        .flatten()
-    {
-        crate::event::version(version)?;
-        versions.push(version);
-    }
-    if matches!(versions.as_slice(), [blue, green] if blue == green) {
-        return Err("has the same version for both environments".to_owned());
-    }
-    Ok(router)
 }
 
 #[derive(Deserialize)]
@@ -260,10 +233,12 @@ mod tests {
     fn a_minimal_configuration_is_enough() {
         let config = read(&[]).unwrap();
         assert_eq!(config.tick, Duration::from_mins(1));
-        assert_eq!(config.router.alias, "live");
+        assert_eq!(config.versions(), Versions::default());
+        assert_eq!(config.routers.len(), 1);
+        assert_eq!((config.metrics, config.replication), (None, None));
+        assert_eq!(config.ledger_secrets, None);
         assert_eq!(config.guards[&Environment::Green], ["errors-green"]);
         assert!(!config.allow_http_response_url);
-        assert_eq!(config.versions(), Versions::default());
     }
 
     #[test]
@@ -288,34 +263,9 @@ mod tests {
         for (variable, value, because) in [
             ("ROUTERS", "", "is missing"),
             ("ROUTERS", "{}", "JSON list"),
-            ("ROUTERS", "[]", "exactly one"),
-            ("ROUTERS", r#"[{"type":"alb"}]"#, "type alb"),
-            ("ROUTERS", r#"[{"type":"dns"}]"#, "unknown type dns"),
-            (
-                "ROUTERS",
-                r#"[{"functionName":"f","alias":"a"}]"#,
-                "without a type",
-            ),
-            (
-                "ROUTERS",
-                r#"[{"type":"lambda-alias","functionName":"f"}]"#,
-                "alias",
-            ),
-            (
-                "ROUTERS",
-                r#"[{"type":"lambda-alias","functionName":"f","alias":"a","weight":1}]"#,
-                "weight",
-            ),
-            (
-                "ROUTERS",
-                r#"[{"type":"lambda-alias","functionName":"f","alias":"a","blueVersion":"$LATEST"}]"#,
-                "version",
-            ),
-            (
-                "ROUTERS",
-                r#"[{"type":"lambda-alias","functionName":"f","alias":"a","blueVersion":"1","greenVersion":"1"}]"#,
-                "same version",
-            ),
+            ("ROUTERS", "[]", "0 routers"),
+            ("METRICS", "{}", "blue is missing"),
+            ("REPLICATION", "{}", "tasks takes"),
             ("ALARMS", "[]", "ALARMS"),
             ("ALARMS", r#"{"red":[]}"#, "red"),
             ("ALARMS", r#"{"green":[""]}"#, "green"),
@@ -323,13 +273,43 @@ mod tests {
             ("TICK_SECONDS", "soon", "TICK_SECONDS"),
             ("VALIDATOR_PROPERTIES", "[]", "JSON object"),
             ("ALLOW_HTTP_RESPONSE_URL", "yes", "true nor false"),
-            ("REPLICATION", "{}", "replication guard"),
         ] {
             let told = read(&[(variable, value)]).unwrap_err();
             assert!(
                 told.contains(variable) && told.contains(because),
                 "{variable}={value}: {told}"
             );
+        }
+    }
+
+    #[test]
+    fn the_fence_needs_both_secrets() {
+        let arn =
+            |color| format!("arn:aws:secretsmanager:eu-central-1:123456789012:secret:{color}");
+        let with = |properties: &str| {
+            read(&[
+                ("VALIDATOR_FUNCTION", "validator"),
+                ("VALIDATOR_PROPERTIES", properties),
+            ])
+        };
+        let (blue, green) = (arn("blue"), arn("green"));
+        let both = format!(r#"{{"BlueSecretArn":"{blue}","GreenSecretArn":"{green}"}}"#);
+        assert_eq!(
+            with(&both).unwrap().ledger_secrets,
+            Some((blue.clone(), green))
+        );
+        assert_eq!(with("{}").unwrap().ledger_secrets, None);
+        for wrong in [
+            format!(r#"{{"BlueSecretArn":"{blue}"}}"#),
+            format!(r#"{{"BlueSecretArn":"{blue}","GreenSecretArn":"hunter2 "}}"#),
+            format!(r#"{{"BlueSecretArn":"{blue}","GreenSecretArn":7}}"#),
+        ] {
+            let told = with(&wrong).unwrap_err();
+            assert!(
+                told.contains("both BlueSecretArn and GreenSecretArn"),
+                "{told}"
+            );
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 }

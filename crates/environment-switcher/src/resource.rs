@@ -1,45 +1,64 @@
 //! `Custom::EnvironmentSwitch`: the stack makes and removes the routers' entries, and never owns a weight.
 
+use std::collections::BTreeMap;
+
 use cutover_custom_resource::{Request, RequestType, Verdict};
 use cutover_domain::switch::{
-    By, Command, Environment, Phase, ResourceChange, Trigger, Verb, Versions,
+    By, Command, Environment, Phase, ResourceChange, Trigger, Verb, Versions, digest,
 };
 use cutover_lambda::Deadline;
 use serde_json::{Map, Value, json};
 
-use crate::config::LambdaAliasConfig;
+use crate::config_routers::RouterConfig;
 use crate::event::{id_from, version};
 use crate::executor::{Executor, Outcome, in_words};
 
 /// Properties that the resource takes, all strings.
-const PROPERTIES: [&str; 8] = [
+const PROPERTIES: [&str; 6] = [
     "ActiveEnvironment",
     "DeploymentId",
     "BlueVersion",
     "GreenVersion",
-    "FunctionName",
-    "Alias",
     "ServiceToken",
     "ServiceTimeout",
+];
+
+/// Properties that may repeat what `ROUTERS` says: so a stack that was built for another router is refused.
+const IDENTIFIERS: [&str; 13] = [
+    "FunctionName",
+    "Alias",
+    "RuleArn",
+    "ListenerArn",
+    "BlueTargetGroupArn",
+    "GreenTargetGroupArn",
+    "HostedZoneId",
+    "RecordName",
+    "RecordType",
+    "BlueSetIdentifier",
+    "GreenSetIdentifier",
+    "RestApiId",
+    "StageName",
 ];
 
 /// What the stack says.
 struct Properties {
     active: Environment,
     versions: Versions,
+    /// Of all properties but those that are CloudFormation's own.
+    digest: String,
 }
 
 /// Handles one request of CloudFormation; what was stored on the way is left in `outcomes`.
 pub async fn handle(
     executor: &Executor,
-    router: &LambdaAliasConfig,
+    routers: &[RouterConfig],
     request: &Request,
     deadline: Deadline,
     outcomes: &mut Vec<Outcome>,
 ) -> Verdict {
     let case = Case {
         executor,
-        router,
+        routers,
         request,
         deadline,
     };
@@ -54,7 +73,7 @@ pub async fn handle(
 
 struct Case<'a> {
     executor: &'a Executor,
-    router: &'a LambdaAliasConfig,
+    routers: &'a [RouterConfig],
     request: &'a Request,
     deadline: Deadline,
 }
@@ -66,6 +85,7 @@ impl Case<'_> {
             owner: self.request.own_id(),
             initial: properties.active,
             versions: properties.versions,
+            properties: properties.digest,
         };
         let outcome = self.run(Trigger::Resource(change), outcomes).await?;
         settled(outcome)
@@ -90,6 +110,10 @@ impl Case<'_> {
                 _ => Some(new.active),
             },
             declared: new.versions.clone(),
+            properties: new.digest,
+            before: old
+                .as_ref()
+                .map_or_else(String::new, |old| old.digest.clone()),
             versions: Versions {
                 blue: changed(
                     new.versions.blue,
@@ -177,11 +201,13 @@ impl Case<'_> {
     }
 
     fn parse(&self, properties: &Map<String, Value>) -> Result<Properties, String> {
-        if let Some(unknown) = properties
-            .keys()
-            .find(|key| !PROPERTIES.contains(&key.as_str()))
-        {
-            let taken = PROPERTIES.join(", ");
+        if let Some(unknown) = properties.keys().find(|key| {
+            !PROPERTIES
+                .iter()
+                .chain(&IDENTIFIERS)
+                .any(|taken| key == taken)
+        }) {
+            let taken = [&PROPERTIES[..], &IDENTIFIERS[..]].concat().join(", ");
             return Err(format!("unknown property {unknown:.64}: it takes {taken}"));
         }
         let text = |name: &'static str| match properties.get(name) {
@@ -190,12 +216,20 @@ impl Case<'_> {
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(format!("{name} takes a string")),
         };
-        for (name, configured) in [
-            ("FunctionName", &self.router.function_name),
-            ("Alias", &self.router.alias),
-        ] {
-            if text(name)?.is_some_and(|given| given != configured) {
-                return Err(format!("{name} is not the one in ROUTERS, {configured}"));
+        let identifiers = || self.routers.iter().flat_map(RouterConfig::identifiers);
+        for name in IDENTIFIERS {
+            let Some(given) = text(name)? else { continue };
+            if !identifiers().any(|(of, configured)| (of, configured) == (name, given)) {
+                let configured = identifiers().filter(|(of, _)| *of == name);
+                let configured: Vec<&str> = configured.map(|(_, configured)| configured).collect();
+                return Err(format!(
+                    "{name} is not the one in ROUTERS, {}",
+                    if configured.is_empty() {
+                        "which has none".to_owned()
+                    } else {
+                        configured.join(" or ")
+                    }
+                ));
             }
         }
         let active = match text("ActiveEnvironment")? {
@@ -213,7 +247,15 @@ impl Case<'_> {
             blue: version("BlueVersion")?,
             green: version("GreenVersion")?,
         };
-        Ok(Properties { active, versions })
+        let own: BTreeMap<&String, &Value> = properties
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "ServiceToken" | "ServiceTimeout"))
+            .collect();
+        Ok(Properties {
+            active,
+            versions,
+            digest: digest(&json!(own).to_string()),
+        })
     }
 }
 

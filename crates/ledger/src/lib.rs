@@ -5,6 +5,7 @@
 //! - `connection`: either engine; what is asked of the ledger is a method here and in each engine.
 //! - `mysql`: the statements for MySQL and MariaDB. `postgres`: those for PostgreSQL, `postgres_tls`: its TLS.
 //! - `row`: what a row says.
+//! - `operations` (feature `operations`): what a migration needs of the ledgers beside payments.
 //! - `accounts` (feature `accounts`): sessions for the rotation of credentials.
 //!
 //! The schema of both is in `infra/schema`.
@@ -30,6 +31,8 @@ mod connection;
 pub mod credentials;
 pub mod ledger;
 mod mysql;
+#[cfg(feature = "operations")]
+pub mod operations;
 mod postgres;
 mod postgres_tls;
 mod row;

@@ -109,6 +109,33 @@ impl MariaDb {
             .to_owned()
     }
 
+    /// Options of a server that others replicate from: its number, which is its GTID domain too, and a log of whole rows.
+    #[must_use]
+    pub fn replicating(number: u32) -> Vec<String> {
+        vec![
+            format!("--server-id={number}"),
+            format!("--gtid-domain-id={number}"),
+            "--log-bin=binlog".to_owned(),
+            "--binlog-format=ROW".to_owned(),
+            "--sync-binlog=0".to_owned(),
+        ]
+    }
+
+    /// Takes over everything that `source` has written and writes. Both were started as [`MariaDb::replicating`].
+    ///
+    /// # Panics
+    /// If a statement fails.
+    pub fn replicate_from(&self, source: &Self) {
+        self.sql(
+            "mysql",
+            &format!(
+                "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {}, MASTER_USER = 'root', \
+                 MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1; START SLAVE",
+                source.port
+            ),
+        );
+    }
+
     fn wait(&self) {
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {

@@ -36,6 +36,13 @@ const SETTINGS: [&str; 10] = [
     "max_wal_senders=0",
 ];
 
+/// For logical replication. Later settings stand over earlier ones.
+const REPLICATING: [&str; 3] = [
+    "wal_level=logical",
+    "max_wal_senders=10",
+    "max_replication_slots=10",
+];
+
 /// A running server. Who comes by TCP needs a password.
 pub struct Postgres {
     folder: PathBuf,
@@ -60,6 +67,19 @@ impl Postgres {
     /// If PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start_with(certificate: Option<&Certificate>) -> Self {
+        Self::launch(certificate, &[])
+    }
+
+    /// Starts a server that others can subscribe to, with more settings (`name=value`), which stand over the usual ones.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start_replicating(more: &[&str]) -> Self {
+        Self::launch(None, &[&REPLICATING, more].concat())
+    }
+
+    fn launch(certificate: Option<&Certificate>, more: &[&str]) -> Self {
         let programs = programs();
         let template = template(&programs);
         let folder = unique_folder();
@@ -71,7 +91,7 @@ impl Postgres {
         let log = fs::File::create(folder.join("server.log")).expect("log file");
         let mut server = as_user(programs.join("postgres"));
         server.arg("-D").arg(&data).arg(format!("-p{port}"));
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().chain(more) {
             server.arg("-c").arg(setting);
         }
         if let Some(certificate) = certificate {

@@ -17,6 +17,7 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Faults {
+    to_pass: AtomicU32,
     to_lose: AtomicU32,
     silent: AtomicBool,
 }
@@ -57,6 +58,18 @@ impl Proxy {
         self.faults.to_lose.store(answers, Ordering::Relaxed);
     }
 
+    /// Lets so many `answers` of the server pass, and loses the next: whoever asks dies at that point.
+    pub fn lose_after(&self, answers: u32) {
+        self.faults.to_pass.store(answers, Ordering::Relaxed);
+        self.faults.to_lose.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether every answer that was to be lost has been.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        self.faults.to_lose.load(Ordering::Relaxed) == 0
+    }
+
     /// Falls silent, or speaks again: connections stand and take bytes, and nothing comes back. What was swallowed is gone.
     pub fn be_silent(&self, silent: bool) {
         self.faults.silent.store(silent, Ordering::Relaxed);
@@ -92,7 +105,10 @@ async fn carry(mut client: TcpStream, target: u16, faults: Arc<Faults>) {
                 Ok(count) if count > 0 && faults.silent.load(Ordering::Relaxed) => Ok(()),
                 Ok(count) if count > 0 => {
                     let left = faults.to_lose.load(Ordering::Relaxed);
-                    if left > 0 {
+                    let pass = faults.to_pass.load(Ordering::Relaxed);
+                    if pass > 0 {
+                        faults.to_pass.store(pass - 1, Ordering::Relaxed);
+                    } else if left > 0 {
                         faults.to_lose.store(left - 1, Ordering::Relaxed);
                         return;
                     }

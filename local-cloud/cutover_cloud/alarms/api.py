@@ -1,15 +1,18 @@
-"""PutMetricAlarm with metric math, DescribeAlarms in full, and GetMetricData with expressions, in every protocol."""
+"""PutMetricAlarm with metric math, DescribeAlarms in full, and SetAlarmState with its checks, in every protocol."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from ministack.services import cloudwatch
 
+from cutover_cloud import control
+from cutover_cloud.alarms.notification import ACTIONS
 from cutover_cloud.cloudwatch_protocol import Request, Response
-from cutover_cloud.metrics import query
-from cutover_cloud.metrics.math import ExpressionError
+
+EVALUATION_STATES = ("PARTIAL_DATA", "EVALUATION_ERROR", "EVALUATION_FAILURE")
 
 # What MiniStack's own PutMetricAlarm does not keep, or not in every protocol.
 KEPT = ("Metrics", "ThresholdMetricId", "InsufficientDataActions", "EvaluateLowSampleCountPercentile")
@@ -57,41 +60,52 @@ def describe_alarms(params: dict[str, Any], body: dict[str, Any], is_cbor: bool,
     )
 
 
-def get_metric_data(params: dict[str, Any], body: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Response:
-    """GetMetricData. Everything fits into one page here."""
-    request = Request(params, body, is_cbor, is_json)
-    given = request.input("GetMetricData")
-    queries = given.get("MetricDataQueries") or []
-    start, end = cloudwatch._parse_ts(given.get("StartTime")), cloudwatch._parse_ts(given.get("EndTime"))
-    if not queries or start is None or end is None or start >= end:
-        return request.refuse("ValidationError", "MetricDataQueries, StartTime and a later EndTime are required.")
-    evaluation = query.Evaluation(queries, start, end)
-    newest_first = given.get("ScanBy", "TimestampDescending") != "TimestampAscending"
-    try:
-        results = [_result(evaluation, entry, newest_first) for entry in queries if entry.get("ReturnData", True)]
-    except ExpressionError as error:
-        return request.refuse("ValidationError", f"Error in expression: {error}")
-    return request.answer("GetMetricData", {"MetricDataResults": results, "Messages": []})
-
-
-def _result(evaluation: query.Evaluation, entry: dict[str, Any], newest_first: bool) -> dict[str, Any]:
-    points = sorted(evaluation.series(entry["Id"]).items(), reverse=newest_first)
-    own_label = entry["Id"] if entry.get("Expression") else entry["MetricStat"]["Metric"]["MetricName"]
-    return {
-        "Id": entry["Id"],
-        "Label": entry.get("Label") or own_label,
-        "StatusCode": "Complete",
-        "Timestamps": [float(at) for at, _ in points],
-        "Values": [float(value) for _, value in points],
-    }
-
-
 _PUT = cloudwatch._put_metric_alarm
 _DESCRIBE = cloudwatch._describe_alarms
+_SET = cloudwatch._set_alarm_state
+
+
+def set_alarm_state(params: dict[str, Any], body: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Response:
+    """SetAlarmState: its actions run as for a real transition, and the next evaluation sets the alarm right again."""
+    request = Request(params, body, is_cbor, is_json)
+    given = request.input("SetAlarmState")
+    name, value = given.get("AlarmName", ""), given.get("StateValue")
+    if value not in ACTIONS:
+        return request.refuse("ValidationError", f"StateValue '{value}' must be one of {', '.join(ACTIONS)}")
+    if not given.get("StateReason"):
+        return request.refuse("ValidationError", "StateReason is required")
+    data = given.get("StateReasonData")
+    if data and not _is_json(data):
+        return request.refuse("InvalidFormat", "StateReasonData is not valid JSON")
+    alarm = cloudwatch._alarms.get(name)
+    if alarm is not None:
+        # What the last evaluation saw is no reason for this state.
+        alarm["StateReasonData"] = data or ""
+        if alarm["StateValue"] != value:
+            alarm["StateTransitionedTimestamp"] = time.time()
+    return _SET(params, body, is_cbor, is_json)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _tell(given: dict[str, Any]) -> Any:
+    alarm = cloudwatch._alarms.get(control.text(given, "name"))
+    if alarm is None:
+        raise control.Mistake(f"no metric alarm '{given['name']}' in this account and region")
+    chosen = control.choice(given, "evaluationState", (*EVALUATION_STATES, "real"))
+    alarm["_told_evaluation"] = None if chosen == "real" else chosen
+    return {"name": given["name"], "evaluationState": chosen}
 
 
 def install() -> None:
-    """Replace the three calls."""
+    """Replace the calls."""
     cloudwatch._put_metric_alarm = put_metric_alarm
     cloudwatch._describe_alarms = describe_alarms
-    cloudwatch._get_metric_data = get_metric_data
+    cloudwatch._set_alarm_state = set_alarm_state
+    control.register("alarm", _tell)

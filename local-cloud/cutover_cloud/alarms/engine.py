@@ -22,6 +22,8 @@ INTERVAL_SECONDS = 1.0
 INGESTION_SECONDS = 1.0
 DATAPOINTS_SHOWN_MAX = 10
 
+STUCK = ("EVALUATION_ERROR", "EVALUATION_FAILURE")
+
 Alarm = dict[str, Any]
 
 
@@ -70,9 +72,14 @@ def evaluate(alarm: Alarm, now: float) -> None:
         found = points(alarm, now)
         state = decide(rule(alarm), list(found.values()))
         alarm.pop("EvaluationState", None)
+        if alarm.get("_told_evaluation"):
+            alarm["EvaluationState"] = alarm["_told_evaluation"]
     except (ExpressionError, KeyError, ValueError) as error:
         alarm["EvaluationState"] = "EVALUATION_ERROR"
         log.warning("alarm %s cannot be evaluated: %s", alarm["AlarmName"], error)
+        return
+    # An alarm that cannot be evaluated stays as it is, whatever happens to its metric.
+    if alarm.get("EvaluationState") in STUCK:
         return
     if state is not None and state != alarm["StateValue"]:
         _transition(alarm, state, found, now)

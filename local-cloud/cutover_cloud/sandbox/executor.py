@@ -13,7 +13,7 @@ from ministack.core import concurrency, lambda_runtime
 from ministack.core.responses import new_uuid, request_scope
 from ministack.services import apigateway, apigateway_v1, lambda_svc
 
-from cutover_cloud import function_log
+from cutover_cloud import function_log, function_state
 from cutover_cloud.sandbox.environment import Launch, Outcome, SandboxFailure
 from cutover_cloud.sandbox.pool import Pool
 from cutover_cloud.sandbox.runtime_api import Event
@@ -93,6 +93,9 @@ class Executor:
     async def _run(
         self, func: dict[str, Any], config: dict[str, Any], event: Any, scope: tuple[str, str]
     ) -> dict[str, Any]:
+        refused = function_state.refuses(config)
+        if refused:
+            return _failure("ResourceConflictException", refused)
         if not func.get("code_zip"):
             return _failure("Runtime.InvalidEntrypoint", "The function has no code.")
         pool = self._pool(func, config, scope)

@@ -82,6 +82,7 @@ impl Release {
         for (parameter, function) in [
             ("PaymentValidationKey", "payment-validation"),
             ("EnvironmentSwitcherKey", "environment-switcher"),
+            ("PreMigrationValidatorKey", "pre-migration-validator"),
         ] {
             let package = package(function, binaries)?;
             files.put(CODE_BUCKET, &package.key, package.bytes).await?;

@@ -7,8 +7,24 @@ use serde::Serialize;
 
 use super::card::CardSummary;
 use super::money;
+use super::scope::SessionId;
 use super::session::Claim;
 use super::timestamp::Timestamp;
+
+/// The key of a payment's log object.
+#[must_use]
+pub fn key(created_at: Timestamp, transaction_id: &str, session: &SessionId) -> String {
+    let day = day_prefix(created_at);
+    format!("{day}{transaction_id}.{}.json", session.short_hash())
+}
+
+/// What the keys of all log objects of a day begin with.
+#[must_use]
+pub fn day_prefix(day: Timestamp) -> String {
+    let date = day.date();
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("transactions/{year:04}/{month:02}/{day:02}/")
+}
 
 /// An object of the transaction log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +88,8 @@ impl LogObject {
             description: payment.description.as_deref(),
             metadata: &payment.metadata,
         };
-        let date = created_at.date();
         Self {
-            key: format!(
-                "transactions/{:04}/{:02}/{:02}/{}.{}.json",
-                date.year(),
-                u8::from(date.month()),
-                date.day(),
-                payment.transaction_id,
-                claim.session_id().short_hash()
-            ),
+            key: key(created_at, &payment.transaction_id, &claim.session_id()),
             // A struct of text and numbers always serializes.
             bytes: serde_json::to_vec(&content).unwrap_or_default(),
         }

@@ -3,8 +3,8 @@
 use super::state::PAST_MAX;
 use super::step::Case;
 use super::{
-    AlarmState, By, Command, Decision, Environment, Health, Migration, Phase, Purpose, Seen, Start,
-    State, Trigger, Verb, Versions, Weights,
+    Action, AlarmState, Bound, By, Command, Decision, Environment, Health, MayWrite, Migration,
+    Phase, Purpose, Seen, Start, State, Tally, Trigger, Verb, Versions, Weights,
 };
 
 /// ` by alice: why`, as far as it was said.
@@ -32,6 +32,7 @@ impl Case<'_> {
             Command::Promote => Some(self.promote(by)),
             // Where there is something to roll back, that came first: here it changes nothing.
             Command::RollBack => None,
+            Command::Drill { alarm } => Some(self.begin_drill(alarm.as_deref(), by)),
         }
     }
 
@@ -47,7 +48,9 @@ impl Case<'_> {
             .refuse_target(start.to)
             .or_else(|| self.refuse_versions(&versions, start.to))
             .or_else(|| self.refuse_unsettled())
-            .or_else(|| self.refuse_guards(start.to));
+            .or_else(|| self.refuse_drill())
+            .or_else(|| self.refuse_guards(start.to))
+            .or_else(|| self.refuse_slow_way_back(start.to));
         Some(refused.unwrap_or_else(|| self.begin(start, versions, by)))
     }
 
@@ -65,11 +68,16 @@ impl Case<'_> {
             operator: by.operator.clone(),
             reason: by.reason.clone(),
             refused_by_validation: false,
+            max_exposed_payments: start.max_exposed_payments,
+            max_exposed_seconds: start.max_exposed_seconds,
+            baseline: Tally::default(),
         });
         next.versions = versions;
         next.phase = Phase::Validating;
+        next.fence = self.fence_to(MayWrite::BOTH);
+        let actions = next.fence.map(Action::Fence).into_iter().collect();
         let why = format!("start to {}{}", start.to, told(by));
-        self.change(next, Vec::new(), Verb::Start, why)
+        self.change(next, actions, Verb::Start, why)
     }
 
     /// The state with a new migration, the old one's id remembered.
@@ -128,7 +136,7 @@ impl Case<'_> {
     }
 
     pub(super) fn refuse_unsettled(&self) -> Option<Decision> {
-        if let Some(unreadable) = self.unreadable() {
+        if let Some(unreadable) = self.out_of_reach() {
             return Some(self.refuse("router_unreadable", unreadable));
         }
         let drifted = self
@@ -136,7 +144,7 @@ impl Case<'_> {
             .routers
             .iter()
             .find(|router| router.seen != Seen::Split(self.state.intended));
-        match (self.state.intent, drifted) {
+        match (&self.state.intent, drifted) {
             (None, None) => None,
             (Some(_), _) => Some(self.refuse(
                 "router_unsettled",
@@ -150,6 +158,17 @@ impl Case<'_> {
                 ),
             )),
         }
+    }
+
+    pub(super) fn refuse_drill(&self) -> Option<Decision> {
+        let drill = self.drill_under_way()?;
+        Some(self.refuse("drill_running", drill))
+    }
+
+    /// A migration that could not be taken back in time is not begun (contract, rule 2).
+    fn refuse_slow_way_back(&self, to: Environment) -> Option<Decision> {
+        let refusal = super::worst_case(self.state, self.seen, to).refusal()?;
+        Some(self.refuse("rollback_too_slow", refusal))
     }
 
     /// A guard that is missing, silenced or breaching stops a start; one without data yet only holds the first step.
@@ -196,6 +215,7 @@ impl Case<'_> {
                 let is_shifting = self
                     .state
                     .intent
+                    .as_ref()
                     .is_some_and(|intent| matches!(intent.purpose, Purpose::Step(_)));
                 next.phase = if is_shifting {
                     Phase::Shifting
@@ -233,19 +253,16 @@ impl Case<'_> {
                     "not_validated",
                     "the candidate was not validated yet".to_owned(),
                 ),
-            Phase::Shifting | Phase::Paused => {
-                if let Some(unreadable) = self.unreadable() {
-                    return self.refuse("router_unreadable", unreadable);
+            Phase::Shifting | Phase::Paused => match self.refuse_promotion(migration) {
+                Some(refused) => refused,
+                None => {
+                    let mut next = self.state.clone();
+                    next.phase = Phase::Shifting;
+                    let (weights, why) =
+                        (Weights::all(migration.to), format!("promote{}", told(by)));
+                    self.order(next, Purpose::Step(last), weights, Verb::Promote, why)
                 }
-                if self.health() != Health::Healthy {
-                    let held = self.hold_for_guards();
-                    return self.refuse("guard_not_healthy", held.why);
-                }
-                let mut next = self.state.clone();
-                next.phase = Phase::Shifting;
-                let (weights, why) = (Weights::all(migration.to), format!("promote{}", told(by)));
-                self.order(next, Purpose::Step(last), weights, Verb::Promote, why)
-            }
+            },
             Phase::Baking => self.refuse(
                 "already_baking",
                 "all traffic is on the candidate".to_owned(),
@@ -254,6 +271,35 @@ impl Case<'_> {
                 "not_running",
                 format!("there is nothing to promote: {phase}"),
             ),
+        }
+    }
+
+    /// What every step takes, at once.
+    fn refuse_promotion(&self, migration: &Migration) -> Option<Decision> {
+        if let Some(unreachable) = self.out_of_reach() {
+            return Some(self.refuse("router_unreadable", unreachable));
+        }
+        if self.health() != Health::Healthy {
+            let held = self.hold_for_guards();
+            return Some(self.refuse("guard_not_healthy", held.why));
+        }
+        if let Err(why) = self.replicated() {
+            return Some(self.refuse("replication_lag", why));
+        }
+        if self.seen.has_counts && migration.step.is_none() {
+            let why = "the candidate has no counts: its first share is not verified yet".to_owned();
+            return Some(self.refuse("verdict_open", why));
+        }
+        if let Err(why) = self.counted(migration) {
+            return Some(self.refuse("verdict_open", why));
+        }
+        match self.bounded(migration, 100) {
+            Bound::Whole => None,
+            Bound::Nothing(why) => Some(self.refuse("exposure_exceeded", why)),
+            Bound::Part(percent) => Some(self.refuse(
+                "exposure_exceeded",
+                format!("{percent} % is as far as the exposure budget goes now"),
+            )),
         }
     }
 }

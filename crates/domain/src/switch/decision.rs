@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, LastDecision, State, Versions, Weights};
+use super::{Environment, FenceOrder, LastDecision, State, Versions, Weights};
 
 /// What a decision does, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ pub enum Verb {
     Verify,
     /// Weights that the switch did not set are put right.
     Repair,
+    /// A change was accepted, and takes effect later.
+    Await,
+    /// The ledgers confirmed which environments may write.
+    Fence,
+    /// The alarm path is proven.
+    Drill,
     /// An operator holds the migration.
     Pause,
     /// An operator lets it go on.
@@ -73,6 +79,8 @@ pub struct Order {
     pub weights: Weights,
     /// The versions that the environments are.
     pub versions: Versions,
+    /// The routers to be written, by name.
+    pub routers: Vec<String>,
 }
 
 /// What the executor must do, after the next state was stored.
@@ -80,8 +88,16 @@ pub struct Order {
 pub enum Action {
     /// Ask the validator, then decide again with its answer.
     Validate,
-    /// Write every router, under the revision that was read for this decision, and read it back.
+    /// Write the order's routers, under the revision that was read for this decision, and read them back.
     Write(Order),
+    /// Read whether this environment could take all traffic, behind every router; wake what is idle, and read that again.
+    Warm(Environment),
+    /// Set the ledgers' fence.
+    Fence(FenceOrder),
+    /// Set this alarm to ALARM.
+    Trip(String),
+    /// Set this alarm back to OK.
+    Restore(String),
     /// Remove the routers' entries.
     Remove,
 }

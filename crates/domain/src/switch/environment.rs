@@ -140,6 +140,16 @@ impl Versions {
         }
     }
 
+    /// These versions, but for one environment's: that is as `base` has it.
+    #[must_use]
+    pub fn with(mut self, environment: Environment, base: &Self) -> Self {
+        match environment {
+            Environment::Blue => self.blue.clone_from(&base.blue),
+            Environment::Green => self.green.clone_from(&base.green),
+        }
+        self
+    }
+
     /// Which environment a version is.
     #[must_use]
     pub fn environment(&self, version: &str) -> Option<Environment> {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Environment, OnDrift, Step, Versions, Weights};
+use super::{
+    AlarmState, CapacityReading, CountsReading, Environment, FenceSeen, GuardReading, Health,
+    LagReading, OnDrift, RouterReading, Step, TripSeen, Validation, Versions,
+};
 
 /// Who gave a command, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -28,6 +31,10 @@ pub struct Start {
     pub on_drift: OnDrift,
     /// Versions given with the start.
     pub versions: Versions,
+    /// Payments that the candidate may spoil before a failure is detected: bounds each next share.
+    pub max_exposed_payments: Option<u64>,
+    /// Seconds of full traffic that the candidate may spoil before a failure is detected: bounds each next share.
+    pub max_exposed_seconds: Option<u64>,
 }
 
 /// What an operator asks for.
@@ -43,6 +50,11 @@ pub enum Command {
     Promote,
     /// 100 % on the previous environment.
     RollBack,
+    /// Trip an alarm, and prove that its event arrives here.
+    Drill {
+        /// Which guard of the candidate; the first where none is named.
+        alarm: Option<String>,
+    },
 }
 
 /// What CloudFormation asks for.
@@ -56,6 +68,8 @@ pub enum ResourceChange {
         initial: Environment,
         /// The versions that the stack knows.
         versions: Versions,
+        /// Digest of the properties.
+        properties: String,
     },
     /// The stack changed.
     Update {
@@ -69,6 +83,10 @@ pub enum ResourceChange {
         versions: Versions,
         /// All versions that the stack names: they fill what is not known yet, and change nothing that is.
         declared: Versions,
+        /// Digest of the properties.
+        properties: String,
+        /// Digest of the properties before.
+        before: String,
     },
     /// Remove what this owner made.
     Delete {
@@ -99,126 +117,22 @@ pub enum Trigger {
     Outcome,
 }
 
-/// What is known of a guard's alarm.
+/// What the configuration lays down for every decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AlarmState {
-    /// Healthy.
-    Ok,
-    /// Breaching.
-    Alarm,
-    /// Too little data to say.
-    InsufficientData,
-    /// There is no such alarm.
-    Missing,
-    /// It could not be asked for.
-    Unreadable,
+pub struct Policy {
+    /// The longest replication lag with which a step is taken, in seconds.
+    pub max_lag_seconds: u64,
+    /// The time between two ticks, in seconds.
+    pub tick_seconds: u64,
 }
 
-impl AlarmState {
-    /// By CloudWatch's names.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Alarm => "ALARM",
-            Self::InsufficientData => "INSUFFICIENT_DATA",
-            Self::Missing => "missing",
-            Self::Unreadable => "unreadable",
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_lag_seconds: 30,
+            tick_seconds: 60,
         }
     }
-}
-
-/// One guard, as it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GuardReading {
-    /// The alarm's name.
-    pub name: String,
-    /// Its state.
-    pub state: AlarmState,
-    /// Whether its actions are enabled. An alarm whose actions are off was silenced by someone: it guards nothing.
-    pub actions_enabled: bool,
-    /// What makes its evaluation unreliable (for example `PARTIAL_DATA`), if anything.
-    pub doubt: Option<String>,
-}
-
-impl GuardReading {
-    /// Whether this guard says that all is well, and can be believed.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.state == AlarmState::Ok && self.actions_enabled && self.doubt.is_none()
-    }
-
-    /// For people: `OK`, `OK, actions disabled`, `INSUFFICIENT_DATA`.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let mut text = self.state.as_str().to_owned();
-        if !self.actions_enabled
-            && !matches!(self.state, AlarmState::Missing | AlarmState::Unreadable)
-        {
-            text.push_str(", actions disabled");
-        }
-        if let Some(doubt) = &self.doubt {
-            text.push_str(", ");
-            text.push_str(doubt);
-        }
-        text
-    }
-}
-
-/// What all guards of an environment say together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// Each is healthy, and there is at least one.
-    Healthy,
-    /// At least one is in ALARM.
-    Alarming,
-    /// None is in ALARM, but not all are healthy, or there is none.
-    Unknown,
-}
-
-/// What a router's weights looked like.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Seen {
-    /// Traffic is split between the two environments.
-    Split(Weights),
-    /// Some traffic goes to neither environment.
-    Foreign(String),
-    /// There is nothing there yet.
-    Absent,
-    /// It could not be read.
-    Unreadable(String),
-}
-
-/// One router, as it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RouterReading {
-    /// The router's name.
-    pub router: String,
-    /// Its weights.
-    pub seen: Seen,
-    /// What the next write must name to be accepted, where the service has such a thing.
-    pub revision: Option<String>,
-    /// Generation that its last write bore.
-    pub marker: Option<u64>,
-    /// The environment that is the router's own default, where it has one.
-    pub base: Option<Environment>,
-    /// Whether it tells the environments apart by version.
-    pub takes_versions: bool,
-}
-
-/// What the validation of the candidate said.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Validation {
-    /// No validator is configured: the guards and the routers' readings decide alone.
-    NotConfigured,
-    /// It was not asked yet.
-    NotAsked,
-    /// The candidate may have traffic.
-    Passed,
-    /// The candidate may not have traffic.
-    Failed(String),
-    /// It could not say.
-    Unknown(String),
 }
 
 /// All that an invocation saw.
@@ -226,15 +140,59 @@ pub enum Validation {
 pub struct Observation {
     /// Why the function was invoked.
     pub trigger: Trigger,
+    /// What is configured.
+    pub policy: Policy,
     /// Every router, in the configured order.
     pub routers: Vec<RouterReading>,
+    /// Seconds that each router needs until all new traffic follows a write, by its name.
+    pub effect_seconds: BTreeMap<String, u64>,
+    /// Change ids that this invocation's writes were answered with, by the router's name.
+    pub changes: BTreeMap<String, String>,
+    /// Routers whose writes failed so often that this invocation gives them up, and why, by name.
+    pub unwritable: BTreeMap<String, String>,
     /// The guards of each environment.
     pub guards: BTreeMap<Environment, Vec<GuardReading>>,
     /// The validation of the candidate.
     pub validation: Validation,
+    /// Every replication task; empty where none is configured or none was asked for.
+    pub replication: Vec<LagReading>,
+    /// Whether replication is configured: if so, no reading is no good reading.
+    pub has_replication: bool,
+    /// The previous environment's capacity behind each router, after idle ones were woken; empty if it was not asked for.
+    pub capacity: Vec<CapacityReading>,
+    /// The counts of both environments; `None` where none are configured or none were asked for.
+    pub counts: Option<CountsReading>,
+    /// Whether counts are configured: if so, no counts are no good counts.
+    pub has_counts: bool,
+    /// The ledgers' fence, as this invocation found it.
+    pub fence: FenceSeen,
+    /// What came of tripping a drill's alarm.
+    pub trip: TripSeen,
 }
 
 impl Observation {
+    /// A trigger, with nothing configured and nothing seen.
+    #[must_use]
+    pub fn of(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            policy: Policy::default(),
+            routers: Vec::new(),
+            effect_seconds: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            unwritable: BTreeMap::new(),
+            guards: BTreeMap::new(),
+            validation: Validation::NotConfigured,
+            replication: Vec::new(),
+            has_replication: false,
+            capacity: Vec::new(),
+            counts: None,
+            has_counts: false,
+            fence: FenceSeen::NotConfigured,
+            trip: TripSeen::NotTried,
+        }
+    }
+
     /// The guards of one environment.
     #[must_use]
     pub fn guards_of(&self, environment: Environment) -> &[GuardReading] {

@@ -1,10 +1,11 @@
 //! What is stored between two invocations.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Evidence, Step, Verb, Versions, Weights};
+use super::{Environment, Evidence, MayWrite, Step, Tally, Verb, Versions, Weights};
 
 /// Ids of past migrations that are remembered, so that a late duplicate of their start is no new start.
 pub(super) const PAST_MAX: usize = 16;
@@ -111,6 +112,16 @@ pub struct Migration {
     pub reason: Option<String>,
     /// The validation failed: the rollback ends in [`Phase::Failed`].
     pub refused_by_validation: bool,
+    /// Payments that the candidate may spoil before a failure is detected.
+    #[serde(default)]
+    pub max_exposed_payments: Option<u64>,
+    /// Seconds of full traffic that the candidate may spoil before a failure is detected.
+    #[serde(default)]
+    pub max_exposed_seconds: Option<u64>,
+    /// What the previous environment did during the shares before the present one: what the candidate is compared with
+    /// once the previous environment has no traffic of its own.
+    #[serde(default)]
+    pub baseline: Tally,
 }
 
 impl Migration {
@@ -161,7 +172,7 @@ pub enum Purpose {
 }
 
 /// A router change that was ordered and not yet verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
     /// What it is for.
@@ -170,6 +181,61 @@ pub struct Intent {
     pub base: Environment,
     /// The generation that ordered exactly this first: a router that bears it or a later one has been written for this.
     pub since: u64,
+    /// Change ids of writes that take effect later, by the router's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<String, String>,
+}
+
+/// What the ledgers' fence is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FenceOrder {
+    /// The generation that ordered it: a ledger refuses an older one.
+    pub epoch: u64,
+    /// Which environments may write.
+    pub may_write: MayWrite,
+    /// Whether every ledger confirmed it.
+    pub stands: bool,
+}
+
+/// How a drill's alarm was seen first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DrillBy {
+    /// By its event: the path is proven.
+    Event,
+    /// By a poll: the alarm works, its event does not arrive.
+    Poll,
+}
+
+/// The last drill of the alarm path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drill {
+    /// The alarm that was tripped.
+    pub alarm: String,
+    /// When, in milliseconds since the epoch.
+    pub started_at_ms: u64,
+    /// When it was seen here, in milliseconds since the epoch.
+    pub seen_at_ms: Option<u64>,
+    /// How.
+    pub by: Option<DrillBy>,
+    /// What came of it, in words; `None` while it is awaited.
+    pub outcome: Option<String>,
+    /// Whether the alarm was read as restored.
+    pub restored: bool,
+}
+
+/// What CloudFormation said last, so that the rollback of a stack update is told from a new one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StackNote {
+    /// Digest of the properties that were accepted last.
+    pub now: String,
+    /// Digest of the properties before them.
+    pub before: Option<String>,
+    /// The migration that the acceptance became, if it changed the active environment.
+    pub moved: Option<String>,
 }
 
 /// The decision that led to the stored state.
@@ -211,6 +277,15 @@ pub struct State {
     pub journal_head: String,
     /// The decision that led here.
     pub last: Option<LastDecision>,
+    /// What the ledgers' fence is to be; `None` until a migration first orders one.
+    #[serde(default)]
+    pub fence: Option<FenceOrder>,
+    /// The last drill.
+    #[serde(default)]
+    pub drill: Option<Drill>,
+    /// What CloudFormation said last.
+    #[serde(default)]
+    pub stack: Option<StackNote>,
 }
 
 impl State {
@@ -230,6 +305,9 @@ impl State {
             past: Vec::new(),
             journal_head: super::FIRST_HASH.to_owned(),
             last: None,
+            fence: None,
+            drill: None,
+            stack: None,
         }
     }
 

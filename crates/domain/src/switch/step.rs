@@ -1,11 +1,13 @@
 //! The transition function: from the stored state, the time and what was seen to the next state and what to do.
 //!
 //! The order of the questions is the order of precedence: danger first, then the command, then what an earlier
-//! invocation left unfinished, then weights that nobody ordered, and only then progress.
+//! invocation left unfinished, then weights that nobody ordered, then the ledgers' fence, and only then progress.
+
+use std::collections::BTreeMap;
 
 use super::{
-    Action, AlarmState, Command, Decision, Environment, Evidence, Health, Intent, Migration,
-    Observation, Order, Phase, Purpose, Refusal, Seen, State, Trigger, Validation, Verb, Weights,
+    Action, Decision, Environment, FenceOrder, FenceSeen, Health, Intent, MayWrite, Observation,
+    Order, Purpose, Refusal, State, Verb, Weights,
 };
 
 /// Decides what comes next. Pure: the same arguments give the same decision.
@@ -21,16 +23,13 @@ pub fn step(state: &State, now_ms: u64, seen: &Observation) -> Decision {
     };
     case.danger()
         .or_else(|| case.request())
+        .or_else(|| case.drill())
         .or_else(|| case.unmanaged())
         .or_else(|| case.pending())
-        .or_else(|| case.drift())
+        .or_else(|| case.repair())
+        .or_else(|| case.fence())
+        .or_else(|| case.unsound())
         .unwrap_or_else(|| case.progress())
-}
-
-/// Why all traffic must go back.
-struct Cause {
-    why: String,
-    by_validation: bool,
 }
 
 /// One call of [`step`].
@@ -41,238 +40,159 @@ pub(super) struct Case<'a> {
 }
 
 impl Case<'_> {
-    // ---- danger
-
-    fn danger(&self) -> Option<Decision> {
-        let migration = self.state.migration.as_ref()?;
-        let cause = if self.state.phase.is_forward() {
-            self.alarm_event(migration)
-                .or_else(|| self.alarm_polled(migration))
-                .or_else(|| self.validation_failed())
-                .or_else(|| self.too_long(migration))
-                .or_else(|| self.asked_back())
-        } else if self.state.phase == Phase::Completed {
-            self.asked_back()
-        } else {
-            None
-        }?;
-        Some(self.roll_back(migration, cause))
-    }
-
-    /// An event counts even if the poll failed or sees the alarm recovered, unless it is older than the migration.
-    fn alarm_event(&self, migration: &Migration) -> Option<Cause> {
-        let Trigger::Alarm { name, state, at_ms } = &self.seen.trigger else {
-            return None;
-        };
-        let is_guard = self
-            .seen
-            .guards_of(migration.to)
-            .iter()
-            .any(|guard| guard.name == *name);
-        let is_stale = at_ms.is_some_and(|at_ms| at_ms < migration.started_at_ms);
-        (*state == AlarmState::Alarm && is_guard && !is_stale).then(|| Cause {
-            why: format!("alarm {name} of {} went to ALARM", migration.to),
-            by_validation: false,
-        })
-    }
-
-    fn alarm_polled(&self, migration: &Migration) -> Option<Cause> {
-        let alarming: Vec<&str> = self
-            .seen
-            .guards_of(migration.to)
-            .iter()
-            .filter(|guard| guard.state == AlarmState::Alarm)
-            .map(|guard| guard.name.as_str())
-            .collect();
-        (!alarming.is_empty()).then(|| Cause {
-            why: format!("{} in ALARM on {}", alarming.join(", "), migration.to),
-            by_validation: false,
-        })
-    }
-
-    fn validation_failed(&self) -> Option<Cause> {
-        match &self.seen.validation {
-            Validation::Failed(why) => Some(Cause {
-                why: format!("validation failed: {why}"),
-                by_validation: true,
-            }),
-            _ => None,
-        }
-    }
-
-    fn too_long(&self, migration: &Migration) -> Option<Cause> {
-        (self.now_ms >= migration.ends_at_ms()).then(|| Cause {
-            why: format!(
-                "not finished after {} s (maxSeconds)",
-                migration.max_seconds
-            ),
-            by_validation: false,
-        })
-    }
-
-    fn asked_back(&self) -> Option<Cause> {
-        match &self.seen.trigger {
-            Trigger::Command(Command::RollBack, by) => Some(Cause {
-                why: format!("rollback{}", super::commands::told(by)),
-                by_validation: false,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Always ordered, even if the routers already read right: the write is what makes a slower, older one fail.
-    fn roll_back(&self, migration: &Migration, cause: Cause) -> Decision {
-        let mut next = self.state.clone();
-        next.phase = Phase::RollingBack;
-        next.active = migration.from;
-        if let Some(migration) = &mut next.migration {
-            migration.refused_by_validation = cause.by_validation && migration.step.is_none();
-        }
-        let weights = Weights::all(migration.from);
-        self.order(next, Purpose::RollBack, weights, Verb::RollBack, cause.why)
-    }
-
-    // ---- what is not ours
-
     fn unmanaged(&self) -> Option<Decision> {
         (!self.state.managed)
             .then(|| self.stay(Verb::None, "no migration was ever started here".to_owned()))
     }
 
-    // ---- progress
-
-    fn progress(&self) -> Decision {
-        let (phase, Some(migration)) = (self.state.phase, &self.state.migration) else {
-            return self.stay(Verb::None, "nothing is due".to_owned());
-        };
-        if !matches!(phase, Phase::Validating | Phase::Shifting | Phase::Baking) {
-            return self.stay(Verb::None, format!("nothing is due while {phase}"));
-        }
-        if let Some(baked_at_ms) = migration.baked_at_ms() {
-            let left_ms = baked_at_ms.saturating_sub(self.now_ms);
-            if left_ms > 0 {
-                let why = format!("{} s of the bake are left", left_ms.div_ceil(1000));
-                return self.stay(Verb::Wait, why);
-            }
-        }
-        if self.seen.trigger != Trigger::Tick {
-            return self.stay(Verb::Wait, "the next step is taken by a tick".to_owned());
-        }
-        if self.health() != Health::Healthy {
-            return self.hold_for_guards();
-        }
-        match (phase, migration.step) {
-            (Phase::Validating, _) => self.first_step(migration),
-            (Phase::Baking, _) => self.complete(migration),
-            (_, step) => self.shift(migration, step.map_or(0, |step| step.saturating_add(1))),
-        }
+    /// The generation of the decision that is being made.
+    pub(super) fn next_generation(&self) -> u64 {
+        self.state.generation.saturating_add(1)
     }
-
-    fn first_step(&self, migration: &Migration) -> Decision {
-        match &self.seen.validation {
-            Validation::NotConfigured | Validation::Passed => self.shift(migration, 0),
-            Validation::NotAsked => Decision {
-                actions: vec![Action::Validate],
-                ..self.stay(
-                    Verb::Validate,
-                    "the candidate is to be validated".to_owned(),
-                )
-            },
-            Validation::Unknown(why) | Validation::Failed(why) => {
-                self.stay(Verb::Hold, format!("validation could not say: {why}"))
-            }
-        }
-    }
-
-    pub(super) fn shift(&self, migration: &Migration, index: usize) -> Decision {
-        let Some(step) = migration.steps.get(index) else {
-            return self.stay(Verb::Hold, format!("there is no step {index}"));
-        };
-        let mut next = self.state.clone();
-        next.phase = Phase::Shifting;
-        let weights = Weights::share(migration.to, step.percent);
-        let why = format!("every guard of {} is healthy: {weights}", migration.to);
-        self.order(next, Purpose::Step(index), weights, Verb::Shift, why)
-    }
-
-    fn complete(&self, migration: &Migration) -> Decision {
-        let next = self.state.clone();
-        let weights = Weights::all(migration.to);
-        let why = format!("{} held all traffic through the bake", migration.to);
-        self.order(next, Purpose::Complete, weights, Verb::Complete, why)
-    }
-
-    // ---- shared
 
     pub(super) fn health(&self) -> Health {
         self.seen.health(self.state.candidate())
     }
 
-    /// The first router that could not be read, in words.
-    pub(super) fn unreadable(&self) -> Option<String> {
-        self.seen
-            .routers
-            .iter()
-            .find_map(|router| match &router.seen {
-                Seen::Unreadable(why) => {
-                    Some(format!("router {} can't be read: {why}", router.router))
-                }
-                _ => None,
-            })
+    /// Whether no share was ordered yet: the candidate has no traffic by this switch's will.
+    pub(super) fn is_before_first_step(&self) -> bool {
+        self.state.phase.is_forward()
+            && self.state.intent.is_none()
+            && self
+                .state
+                .migration
+                .as_ref()
+                .is_some_and(|migration| migration.step.is_none())
     }
 
-    pub(super) fn hold_for_guards(&self) -> Decision {
-        let candidate = self.state.candidate();
-        let doubtful: Vec<String> = self
-            .seen
-            .guards_of(candidate)
-            .iter()
-            .filter(|guard| !guard.is_healthy())
-            .map(|guard| format!("{} is {}", guard.name, guard.describe()))
-            .collect();
-        let why = if doubtful.is_empty() {
-            format!("{candidate} has no guard")
-        } else {
-            doubtful.join("; ")
-        };
-        self.stay(Verb::Hold, why)
+    // ---- the ledgers' fence
+
+    /// What the fence is to be from this decision on; `None` where nothing could set it.
+    pub(super) fn fence_to(&self, may_write: MayWrite) -> Option<FenceOrder> {
+        (self.seen.fence != FenceSeen::NotConfigured).then(|| FenceOrder {
+            epoch: self.next_generation(),
+            may_write,
+            stands: false,
+        })
     }
+
+    /// Sets the fence, again at each tick, until every ledger confirmed it. It follows the traffic and never leads it: a
+    /// rollback that is under way comes before it.
+    fn fence(&self) -> Option<Decision> {
+        let order = self.state.fence.filter(|order| !order.stands)?;
+        let (ordered, may_write) = (order.epoch, order.may_write);
+        if let Some(confirmed) = self.confirmed() {
+            let mut next = self.state.clone();
+            next.fence = Some(confirmed);
+            let why = format!("every ledger confirmed: {may_write}");
+            return Some(self.change(next, Vec::new(), Verb::Fence, why));
+        }
+        let why = match &self.seen.fence {
+            FenceSeen::NotConfigured => return None,
+            FenceSeen::NotAsked => {
+                let why = format!("the ledgers are to be told: {may_write}");
+                return Some(self.ask(Action::Fence(order), Verb::Fence, why));
+            }
+            FenceSeen::Stands { epoch, .. } => format!(
+                "the ledgers stand at epoch {epoch}, not at {ordered}: another switch set them"
+            ),
+            FenceSeen::Failed(why) => {
+                format!("the ledgers did not confirm yet that {may_write}: {why}")
+            }
+        };
+        Some(self.stay(Verb::Hold, why))
+    }
+
+    /// The fence's order as every ledger confirmed it just now.
+    pub(super) fn confirmed(&self) -> Option<FenceOrder> {
+        let order = self.state.fence?;
+        let wanted = FenceSeen::Stands {
+            epoch: order.epoch,
+            blue: order.may_write.blue,
+            green: order.may_write.green,
+        };
+        (self.seen.fence == wanted).then_some(FenceOrder {
+            stands: true,
+            ..order
+        })
+    }
+
+    /// Whether every ledger is known to take payments from both environments, where that can be said at all.
+    pub(super) fn is_fence_open(&self) -> bool {
+        self.seen.fence == FenceSeen::NotConfigured
+            || self
+                .state
+                .fence
+                .is_some_and(|order| order.stands && order.may_write == MayWrite::BOTH)
+    }
+
+    /// Lets both environments write, before one of them gets traffic that it may have been retired from.
+    pub(super) fn open_fence(&self) -> Decision {
+        let mut next = self.state.clone();
+        next.fence = self.fence_to(MayWrite::BOTH);
+        let actions = next.fence.map(Action::Fence).into_iter().collect();
+        let why = "the ledgers are to take payments from both environments".to_owned();
+        self.change(next, actions, Verb::Fence, why)
+    }
+
+    // ---- decisions
 
     /// A new generation that writes the routers.
     pub(super) fn order(
         &self,
+        next: State,
+        purpose: Purpose,
+        weights: Weights,
+        verb: Verb,
+        why: String,
+    ) -> Decision {
+        let all = self.seen.routers.iter().map(|r| r.router.clone()).collect();
+        self.order_at(all, next, purpose, weights, verb, why)
+    }
+
+    /// As [`Case::order`], for some of the routers: the others have carried out this very order already.
+    pub(super) fn order_at(
+        &self,
+        routers: Vec<String>,
         mut next: State,
         purpose: Purpose,
         weights: Weights,
         verb: Verb,
         why: String,
     ) -> Decision {
-        let generation = self.state.generation.saturating_add(1);
+        let generation = self.next_generation();
         let base = match purpose {
             Purpose::Complete => next.candidate(),
             _ => next.active,
         };
         // The same order, given again: a write for the earlier one counts for this one too.
-        let since = self
-            .state
-            .intent
-            .filter(|intent| {
-                (intent.purpose, intent.base, self.state.intended) == (purpose, base, weights)
-            })
-            .map_or(generation, |intent| intent.since);
+        let again = self.state.intent.as_ref().filter(|intent| {
+            (intent.purpose, intent.base, self.state.intended) == (purpose, base, weights)
+        });
+        let mut changes = again.map_or_else(BTreeMap::new, |intent| self.changes(intent));
+        changes.retain(|router, _| !routers.contains(router));
         next.intended = weights;
         next.intent = Some(Intent {
             purpose,
             base,
-            since,
+            since: again.map_or(generation, |intent| intent.since),
+            changes,
         });
         let order = Order {
             generation,
             base,
             weights,
             versions: next.versions.clone(),
+            routers,
         };
         self.change(next, vec![Action::Write(order)], verb, why)
+    }
+
+    /// The change ids that are known for an order: the stored ones, and those that this invocation was answered with.
+    pub(super) fn changes(&self, intent: &Intent) -> BTreeMap<String, String> {
+        let mut changes = intent.changes.clone();
+        changes.extend(self.seen.changes.clone());
+        changes
     }
 
     /// A new generation.
@@ -283,7 +203,7 @@ impl Case<'_> {
         verb: Verb,
         why: String,
     ) -> Decision {
-        next.generation = self.state.generation.saturating_add(1);
+        next.generation = self.next_generation();
         let mut decision = Decision {
             next,
             actions,
@@ -308,6 +228,14 @@ impl Case<'_> {
         }
     }
 
+    /// Nothing to store; something is to be looked at, then decided again.
+    pub(super) fn ask(&self, action: Action, verb: Verb, why: String) -> Decision {
+        Decision {
+            actions: vec![action],
+            ..self.stay(verb, why)
+        }
+    }
+
     /// A command that is not accepted.
     pub(super) fn refuse(&self, code: &'static str, message: String) -> Decision {
         Decision {
@@ -319,39 +247,10 @@ impl Case<'_> {
         }
     }
 
-    fn evidence(&self) -> Vec<Evidence> {
-        let candidate = self.candidate_in_question();
-        let guards = self.seen.guards_of(candidate).iter().map(|guard| Evidence {
-            name: format!("alarm {}", guard.name),
-            observed: guard.describe(),
-        });
-        let routers = self.seen.routers.iter().map(|router| Evidence {
-            name: format!("router {}", router.router),
-            observed: match &router.seen {
-                Seen::Split(weights) => weights.to_string(),
-                Seen::Foreign(what) => format!("foreign: {what}"),
-                Seen::Absent => "absent".to_owned(),
-                Seen::Unreadable(why) => format!("unreadable: {why}"),
-            },
-        });
-        let validation = match &self.seen.validation {
-            Validation::NotConfigured | Validation::NotAsked => None,
-            Validation::Passed => Some("pass".to_owned()),
-            Validation::Failed(why) => Some(format!("fail: {why}")),
-            Validation::Unknown(why) => Some(format!("unknown: {why}")),
-        };
-        guards
-            .chain(routers)
-            .chain(validation.map(|observed| Evidence {
-                name: "validation".to_owned(),
-                observed,
-            }))
-            .collect()
-    }
-
-    fn candidate_in_question(&self) -> Environment {
+    /// The environment whose guards this is about.
+    pub(super) fn candidate_in_question(&self) -> Environment {
         match &self.seen.trigger {
-            Trigger::Command(Command::Start(start), _) => start.to,
+            super::Trigger::Command(super::Command::Start(start), _) => start.to,
             _ => self.state.candidate(),
         }
     }

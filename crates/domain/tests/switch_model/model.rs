@@ -1,15 +1,18 @@
 //! The moves of the model: what the executor does, one call at a time.
 
 use cutover_domain::switch::{
-    Action, AlarmState, Decision, Environment, Observation, Order, State, Validation,
+    Action, Decision, Environment, FenceOrder, FenceSeen, MayWrite, Observation, Order, Phase,
+    State, Validation,
 };
 use stateright::{Model, Property};
 
+use crate::asks::{self, Guise, Verdict};
 use crate::rules::{self, Rule};
-use crate::world::{Ask, Invocation, NOW_MS, Stage, World};
+use crate::setups::{Kind, Setup};
+use crate::world::{Act, Invocation, Known, Late, NOW_MS, Stage, Target, World};
 
-/// Invocations at once.
-const INVOCATIONS_MAX: usize = 2;
+/// Writes on their way at once whose answers nobody waits for.
+const LATE_MAX: usize = 1;
 
 pub type Decide = fn(&State, u64, &Observation) -> Decision;
 
@@ -18,49 +21,57 @@ pub type Decide = fn(&State, u64, &Observation) -> Decision;
 pub struct Hands {
     /// The state is stored on the condition that its generation still stands.
     pub store_is_conditional: bool,
-    /// The router is written on the condition that its revision still stands.
+    /// A router that can is written on the condition that its revision still stands.
     pub write_is_conditional: bool,
+    /// One that can't is written only if no newer order is stored.
+    pub generation_is_checked: bool,
     /// All of the weights arrive.
     pub weights_arrive: bool,
+    /// A ledger refuses an older epoch.
+    pub epochs_grow: bool,
+    /// A router that can't be written does not stop the others.
+    pub others_are_written: bool,
 }
 
 impl Hands {
     pub const PROPER: Self = Self {
         store_is_conditional: true,
         write_is_conditional: true,
+        generation_is_checked: true,
         weights_arrive: true,
+        epochs_grow: true,
+        others_are_written: true,
     };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Move {
-    /// An invocation begins: it polls, loads, reads and decides. Alarms flip at any time, so any state may be polled; the
-    /// verdict is the validator's, if it is asked.
-    Arrive(Ask, AlarmState, Verdict),
+    /// An invocation begins: it polls, loads, reads and decides. Alarms, counts and lags change at any time, so any of
+    /// them may be seen.
+    Arrive(Guise),
     /// An invocation that lost a race, or wrote, looks again.
     Look(usize),
     /// It stores its decision; the answer may be lost.
     Store(usize, Answer),
-    /// It writes the router; or the call fails without effect.
-    Write(usize, Answer),
+    /// It writes the next router, or sets the fence.
+    Act(usize, Answer),
     /// It dies.
     Die(usize),
+    /// A write lands that nobody waits for any more.
+    Land(usize),
+    /// Every change so far is in effect.
+    Settle,
+    /// Someone else gives green this share, at this router.
+    Tamper(usize, u8),
     /// Time goes by.
     Later,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    Pass,
-    Fail,
-    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Done, and it knows.
     Known,
-    /// Done, but the answer is lost.
+    /// Done, but the answer is lost. (A write to a router may then land later.)
     Lost,
     /// Not done.
     NotDone,
@@ -69,101 +80,125 @@ pub enum Answer {
 pub struct SwitchModel {
     pub decide: Decide,
     pub hands: Hands,
-    pub with_validator: bool,
+    pub setup: Setup,
 }
 
 impl SwitchModel {
-    pub fn new(decide: Decide, hands: Hands, with_validator: bool) -> Self {
+    pub fn new(decide: Decide, hands: Hands, setup: Setup) -> Self {
         Self {
             decide,
             hands,
-            with_validator,
+            setup,
         }
     }
 
-    /// Who may arrive. An alarm that is polled by an operator's command is the same as one that is polled by a tick;
-    /// the second migration begins after the first was known.
-    fn asks(&self, world: &World) -> Vec<(Ask, AlarmState, Verdict)> {
-        use AlarmState::{Alarm, InsufficientData, Ok};
-        let mut asks = vec![
-            (Ask::Tick, Ok, Verdict::Pass),
-            (Ask::Tick, Alarm, Verdict::Pass),
-            (Ask::Tick, InsufficientData, Verdict::Pass),
-            (Ask::Alarm, InsufficientData, Verdict::Pass),
-            (Ask::Start(Environment::Green, 1), Ok, Verdict::Pass),
-            (
-                Ask::Start(Environment::Green, 1),
-                InsufficientData,
-                Verdict::Pass,
-            ),
-            (Ask::RollBack, InsufficientData, Verdict::Pass),
-            (Ask::Pause, InsufficientData, Verdict::Pass),
-            (Ask::Resume, InsufficientData, Verdict::Pass),
-            (Ask::Promote, Ok, Verdict::Pass),
-        ];
-        if self.with_validator {
-            asks.push((Ask::Tick, Ok, Verdict::Fail));
-            asks.push((Ask::Tick, Ok, Verdict::Unknown));
-        }
-        if world.state.migration.is_some() && world.state.past.is_empty() {
-            for to in [Environment::Green, Environment::Blue] {
-                asks.push((Ask::Start(to, 2), Ok, Verdict::Pass));
-            }
-        }
-        asks
-    }
-
-    pub fn arrive(&self, ask: Ask, alarm: AlarmState) -> Invocation {
+    pub fn arrive(&self, guise: Guise) -> Invocation {
         Invocation {
-            ask,
-            alarm,
-            validation: if self.with_validator {
+            guise,
+            validation: if self.setup.validator {
                 Validation::NotAsked
             } else {
                 Validation::NotConfigured
             },
+            has_looked: false,
+            fence: None,
+            changes: (0, std::collections::BTreeMap::new()),
             stage: Stage::Look,
         }
     }
 
-    /// Load, read, decide. The invocation goes on only if there is something to store.
-    pub fn look(&self, world: &mut World, mut invocation: Invocation, verdict: Verdict) {
-        let seen = world.observation(&invocation);
-        let mut decision = (self.decide)(&world.state, NOW_MS, &seen);
-        if decision.actions == [Action::Validate] {
-            invocation.validation = match verdict {
-                Verdict::Pass => Validation::Passed,
-                Verdict::Fail => Validation::Failed(String::new()),
-                Verdict::Unknown => Validation::Unknown(String::new()),
-            };
-            decision = (self.decide)(&world.state, NOW_MS, &world.observation(&invocation));
+    /// Load, read, decide; what is only asked for on the way is answered at once. The invocation goes on if there is
+    /// something to store or to set.
+    pub fn look(&self, world: &mut World, mut invocation: Invocation) {
+        let decide = |world: &World, invocation: &Invocation| {
+            let seen = asks::observation(&self.setup, world, invocation);
+            (self.decide)(&world.state, NOW_MS, &seen)
+        };
+        let mut decision = decide(world, &invocation);
+        for _question in 0..2 {
+            match decision.actions.as_slice() {
+                [Action::Validate] => {
+                    invocation.validation = match invocation.guise.verdict {
+                        Verdict::Pass => Validation::Passed,
+                        Verdict::Fail => Validation::Failed(String::new()),
+                        Verdict::Unknown => Validation::Unknown(String::new()),
+                    };
+                }
+                [Action::Warm(_)] => invocation.has_looked = true,
+                _ => break,
+            }
+            decision = decide(world, &invocation);
         }
+        let act = self.act_of(world, &invocation, &decision);
         if !decision.changes(&world.state) {
-            rules::check_end(world, &invocation);
+            if let Some(act @ Act::Fence(_)) = act {
+                invocation.stage = Stage::Act(act);
+                world.invocations.push(invocation);
+                return;
+            }
+            rules::check_end(world, &invocation, &decision);
             return;
         }
-        let order = decision
-            .actions
-            .into_iter()
-            .find_map(|action| match action {
-                Action::Write(order) => Some(order),
-                Action::Validate | Action::Remove => None,
-            });
         invocation.stage = Stage::Store {
             next: Box::new(decision.next),
-            order,
+            act,
             expected: world.state.generation,
-            fresh: true,
         };
         world.invocations.push(invocation);
+    }
+
+    fn act_of(&self, world: &World, invocation: &Invocation, decision: &Decision) -> Option<Act> {
+        decision.actions.iter().find_map(|action| match action {
+            Action::Write(order) => Some(Act::Write {
+                order: order.clone(),
+                targets: self.targets(world, invocation, order, &decision.next),
+            }),
+            Action::Fence(order) => Some(Act::Fence(*order)),
+            _ => None,
+        })
+    }
+
+    /// In the executor's order: the first router is the fastest.
+    fn targets(
+        &self,
+        world: &World,
+        invocation: &Invocation,
+        order: &Order,
+        next: &State,
+    ) -> Vec<Target> {
+        let candidate = next.candidate();
+        let ordered = order.weights.of(candidate);
+        let mut targets: Vec<usize> = (0..world.routes.len())
+            .filter(|router| order.routers.contains(&router.to_string()))
+            .collect();
+        let is = |raised: fn(&u8, &u8) -> bool| {
+            let mut shares = targets.iter().map(|r| world.routes[*r].of(candidate));
+            shares.any(|share| raised(&share, &ordered))
+        };
+        if is(u8::lt) && !is(u8::gt) {
+            targets.reverse();
+        }
+        if !self.hands.others_are_written && invocation.guise.down.is_some() {
+            return Vec::new();
+        }
+        targets
+            .into_iter()
+            .filter(|router| invocation.guise.down != Some(*router))
+            .map(|router| Target {
+                router,
+                known: match self.setup.routers[router] {
+                    Kind::Conditional => Known::Current,
+                    Kind::Plain | Kind::Delayed => Known::Share(world.routes[router].green),
+                },
+            })
+            .collect()
     }
 
     pub fn store(&self, world: &mut World, mut invocation: Invocation, answer: Answer) {
         let Stage::Store {
             next,
-            order,
+            act,
             expected,
-            fresh,
         } = invocation.stage.clone()
         else {
             return;
@@ -174,75 +209,211 @@ impl SwitchModel {
         }
         rules::check_store(world, &invocation, &next);
         world.state = *next;
-        match (answer, order) {
+        match (answer, act) {
             (Answer::Known, None) => {}
-            (Answer::Known, Some(order)) => {
-                invocation.ask = Ask::Outcome;
-                invocation.stage = Stage::Write { order, fresh };
-                world.invocations.push(invocation);
+            (Answer::Known, Some(act)) => {
+                if let Act::Write { .. } = act {
+                    invocation.guise.ask = asks::Ask::Outcome;
+                }
+                invocation.stage = Stage::Act(act);
+                self.go_on(world, invocation);
             }
             _ => Self::again(world, invocation),
         }
         self.overtake(world);
     }
 
-    pub fn write(&self, world: &mut World, invocation: Invocation, answer: Answer) {
-        let Stage::Write { order, fresh } = invocation.stage.clone() else {
-            return;
-        };
-        if answer != Answer::NotDone && (fresh || !self.hands.write_is_conditional) {
-            rules::check_write(world, &order);
-            self.land(world, &order);
+    pub fn act(&self, world: &mut World, mut invocation: Invocation, answer: Answer) {
+        match invocation.stage.clone() {
+            Stage::Act(Act::Fence(order)) => {
+                self.set_fence(world, &mut invocation, order, answer);
+                invocation.stage = Stage::Look;
+                world.invocations.push(invocation);
+            }
+            Stage::Act(Act::Write { order, mut targets }) => {
+                let target = targets.remove(0);
+                let is_late = self.write(world, &mut invocation, &order, target, answer);
+                if is_late {
+                    world.late.push(Late {
+                        router: target.router,
+                        order: order.clone(),
+                        known: target.known,
+                    });
+                }
+                invocation.stage = Stage::Act(Act::Write { order, targets });
+                self.go_on(world, invocation);
+                self.overtake(world);
+            }
+            Stage::Look | Stage::Store { .. } => {}
         }
-        Self::again(world, invocation);
-        self.overtake(world);
     }
 
-    fn land(&self, world: &mut World, order: &Order) {
-        world.route.blue = order.weights.of(Environment::Blue);
-        world.route.green = order.weights.of(Environment::Green);
-        if !self.hands.weights_arrive && order.weights.of(order.base) < 100 {
-            world.route.blue = 0;
+    /// Whether the write is now on its way with nobody waiting for it.
+    fn write(
+        &self,
+        world: &mut World,
+        invocation: &mut Invocation,
+        order: &Order,
+        target: Target,
+        answer: Answer,
+    ) -> bool {
+        let is_checked = match target.known {
+            Known::Current => true,
+            Known::Old => !self.hands.write_is_conditional,
+            Known::Share(share) => {
+                let is_newest = world.state.generation == order.generation;
+                world.routes[target.router].green == share
+                    && (is_newest || !self.hands.generation_is_checked)
+            }
+        };
+        if answer == Answer::NotDone || !is_checked {
+            return false;
         }
-        world.route.base = order.base;
-        world.route.marker = order.generation;
-        let has_all = world.route.of(world.candidate()) == 100;
+        if answer == Answer::Lost {
+            return true;
+        }
+        rules::check_write(world, order, target.router);
+        self.land(world, order, target.router);
+        if self.setup.routers[target.router] == Kind::Delayed {
+            let since = world.state.intent.as_ref().map_or(0, |intent| intent.since);
+            if invocation.changes.0 != since {
+                invocation.changes = (since, std::collections::BTreeMap::new());
+            }
+            let change = world.routes[target.router].change;
+            invocation.changes.1.insert(target.router, change);
+        }
+        false
+    }
+
+    fn land(&self, world: &mut World, order: &Order, router: usize) {
+        let candidate = world.candidate();
+        let route = &mut world.routes[router];
+        route.blue = order.weights.of(Environment::Blue);
+        route.green = order.weights.of(Environment::Green);
+        if !self.hands.weights_arrive && order.weights.of(order.base) < 100 {
+            route.blue = 0;
+        }
+        route.base = order.base;
+        route.marker = order.generation;
+        if self.setup.routers[router] == Kind::Delayed {
+            route.change += 1;
+        }
+        let has_all = world.routes.iter().all(|route| route.of(candidate) == 100);
         world.past.all_units = match world.past.all_units {
             Some(units) if has_all => Some(units),
             _ => has_all.then_some(0),
         };
+        Self::outdate(world, router);
+    }
+
+    /// Every revision of this router that was read before is an old one now.
+    fn outdate(world: &mut World, router: usize) {
         for other in &mut world.invocations {
-            match &mut other.stage {
-                Stage::Look => {}
-                Stage::Store { fresh, .. } | Stage::Write { fresh, .. } => *fresh = false,
+            let targets = match &mut other.stage {
+                Stage::Store {
+                    act: Some(Act::Write { targets, .. }),
+                    ..
+                }
+                | Stage::Act(Act::Write { targets, .. }) => targets,
+                _ => continue,
+            };
+            for target in targets.iter_mut().filter(|target| target.router == router) {
+                if target.known == Known::Current {
+                    target.known = Known::Old;
+                }
             }
         }
+    }
+
+    fn set_fence(
+        &self,
+        world: &mut World,
+        invocation: &mut Invocation,
+        order: FenceOrder,
+        answer: Answer,
+    ) {
+        let is_newer = order.epoch >= world.fence.0 || !self.hands.epochs_grow;
+        if answer != Answer::NotDone && is_newer {
+            world.fence = (order.epoch, order.may_write);
+        }
+        let (epoch, MayWrite { blue, green }) = world.fence;
+        let seen = match answer {
+            Answer::Known => FenceSeen::Stands { epoch, blue, green },
+            Answer::Lost | Answer::NotDone => FenceSeen::Failed(String::new()),
+        };
+        invocation.fence = Some((order.epoch, seen));
+    }
+
+    /// To the next router, or to the look at what came of it.
+    fn go_on(&self, world: &mut World, mut invocation: Invocation) {
+        if let Stage::Act(Act::Write { targets, .. }) = &mut invocation.stage {
+            // A write that can only fail has failed.
+            if self.hands.write_is_conditional {
+                targets.retain(|target| target.known != Known::Old);
+            }
+            if targets.is_empty() {
+                Self::again(world, invocation);
+                return;
+            }
+        }
+        world.invocations.push(invocation);
     }
 
     /// Those that can only fail now have failed: where the failure is seen changes nothing else.
     fn overtake(&self, world: &mut World) {
         let generation = world.state.generation;
-        let (conditional, cas) = (
-            self.hands.store_is_conditional,
-            self.hands.write_is_conditional,
-        );
-        let (failed, on): (Vec<_>, Vec<_>) = std::mem::take(&mut world.invocations)
-            .into_iter()
-            .partition(|invocation| match &invocation.stage {
-                Stage::Look => false,
-                Stage::Store { expected, .. } => conditional && *expected != generation,
-                Stage::Write { fresh, .. } => cas && !fresh,
-            });
-        world.invocations = on;
-        for invocation in failed {
-            Self::again(world, invocation);
+        for invocation in std::mem::take(&mut world.invocations) {
+            let is_lost = match &invocation.stage {
+                Stage::Look | Stage::Act(_) => false,
+                Stage::Store { expected, .. } => {
+                    self.hands.store_is_conditional && *expected != generation
+                }
+            };
+            if is_lost {
+                Self::again(world, invocation);
+            } else {
+                self.go_on(world, invocation);
+            }
         }
     }
 
     fn again(world: &mut World, mut invocation: Invocation) {
-        invocation.ask = invocation.ask.after_conflict();
+        invocation.guise.ask = invocation.guise.ask.after_conflict();
         invocation.stage = Stage::Look;
         world.invocations.push(invocation);
+    }
+
+    fn land_late(&self, world: &mut World, index: usize) {
+        let late = world.late.remove(index);
+        let lands = match (self.setup.routers[late.router], late.known) {
+            (Kind::Conditional, known) => known == Known::Current,
+            (Kind::Delayed, Known::Share(share)) => world.routes[late.router].green == share,
+            _ => true,
+        };
+        if lands {
+            self.land(world, &late.order, late.router);
+            world.past.is_disturbed = true;
+        }
+    }
+
+    fn tamper(world: &mut World, router: usize, green: u8) {
+        let route = &mut world.routes[router];
+        (route.blue, route.green) = (100 - green, green);
+        route.change += 1;
+        world.past.is_disturbed = true;
+        world.past.all_units = None;
+        Self::outdate(world, router);
+    }
+
+    fn answers(&self, act: &Act) -> &'static [Answer] {
+        let late = |router: usize| self.setup.routers[router] != Kind::Conditional;
+        match act {
+            Act::Write { targets, .. } if targets.first().is_some_and(|t| late(t.router)) => {
+                &[Answer::Known, Answer::Lost, Answer::NotDone]
+            }
+            Act::Write { .. } => &[Answer::Known, Answer::NotDone],
+            Act::Fence(_) => &[Answer::Known, Answer::Lost, Answer::NotDone],
+        }
     }
 }
 
@@ -251,7 +422,7 @@ impl Model for SwitchModel {
     type Action = Move;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new()]
+        vec![World::new(&self.setup)]
     }
 
     fn actions(&self, world: &World, moves: &mut Vec<Move>) {
@@ -259,21 +430,30 @@ impl Model for SwitchModel {
             return;
         }
         moves.push(Move::Later);
-        if world.invocations.len() < INVOCATIONS_MAX {
-            let asks = self.asks(world).into_iter();
-            moves.extend(asks.map(|(ask, alarm, verdict)| Move::Arrive(ask, alarm, verdict)));
+        if self.setup.routers.contains(&Kind::Delayed) {
+            moves.push(Move::Settle);
+        }
+        if self.setup.stranger && !world.past.is_disturbed {
+            moves.extend([0, 30, 100].map(|share| Move::Tamper(0, share)));
+        }
+        moves.extend((0..world.late.len()).map(Move::Land));
+        if world.invocations.len() < self.setup.invocations {
+            moves.extend(asks::asks(&self.setup, world).into_iter().map(Move::Arrive));
         }
         for (i, invocation) in world.invocations.iter().enumerate() {
             moves.push(Move::Die(i));
             match &invocation.stage {
                 Stage::Look => moves.push(Move::Look(i)),
                 Stage::Store { .. } => {
-                    moves
-                        .extend([Answer::Known, Answer::Lost].map(|answer| Move::Store(i, answer)));
+                    moves.extend([Answer::Known, Answer::Lost].map(|answer| Move::Store(i, answer)))
                 }
-                Stage::Write { .. } => {
+                Stage::Act(act) => {
+                    let answers = self.answers(act).iter();
+                    let is_full = world.late.len() >= LATE_MAX;
                     moves.extend(
-                        [Answer::Known, Answer::NotDone].map(|answer| Move::Write(i, answer)),
+                        answers
+                            .filter(|answer| !is_full || **answer != Answer::Lost)
+                            .map(|answer| Move::Act(i, *answer)),
                     );
                 }
             }
@@ -283,79 +463,51 @@ impl Model for SwitchModel {
     fn next_state(&self, before: &World, action: Move) -> Option<World> {
         let mut world = before.clone();
         match action {
-            Move::Arrive(ask, alarm, verdict) => {
-                let invocation = self.arrive(ask, alarm);
-                self.look(&mut world, invocation, verdict);
+            Move::Arrive(guise) => {
+                let invocation = self.arrive(guise);
+                self.look(&mut world, invocation);
             }
             Move::Look(i) => {
                 let invocation = world.invocations.remove(i);
-                self.look(&mut world, invocation, Verdict::Pass);
+                self.look(&mut world, invocation);
             }
             Move::Store(i, answer) => {
                 let invocation = world.invocations.remove(i);
                 self.store(&mut world, invocation, answer);
             }
-            Move::Write(i, answer) => {
+            Move::Act(i, answer) => {
                 let invocation = world.invocations.remove(i);
-                self.write(&mut world, invocation, answer);
+                self.act(&mut world, invocation, answer);
             }
             Move::Die(i) => {
                 world.invocations.remove(i);
             }
+            Move::Land(i) => self.land_late(&mut world, i),
+            Move::Settle => world.settle(),
+            Move::Tamper(router, green) => Self::tamper(&mut world, router, green),
             Move::Later => world.later(),
         }
-        world.normalize();
+        world.normalize(&self.setup);
         (world != *before).then_some(world)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        fn holds(world: &World, rule: Rule) -> bool {
-            world.past.broken != Some(rule)
-        }
-        vec![
-            Property::always("rule 1: no forward order without healthy guards", |_, w| {
-                holds(w, Rule::ForwardUnguarded)
-            }),
-            Property::always(
-                "rule 1: nothing forward after a rollback until a new start",
-                |_, w| holds(w, Rule::ForwardAfterRollback),
-            ),
-            Property::always("rule 3: no double step", |_, w| holds(w, Rule::DoubleStep)),
-            Property::always("rule 3: no lost rollback", |_, w| {
-                holds(w, Rule::RollbackLost)
-            }),
-            Property::always("rule 5: no traffic before the validation", |_, w| {
-                holds(w, Rule::Unvalidated)
-            }),
-            Property::always("rule 5: not complete before the bake", |_, w| {
-                holds(w, Rule::CompletedEarly)
-            }),
-            Property::always("weights add up to 100", |_, w: &World| {
-                w.route.blue.checked_add(w.route.green) == Some(100)
-            }),
-            Property::always(
-                "rolled back means that the candidate has nothing",
-                |_, w| rules::rolled_back_is_back(w),
-            ),
-            Property::always(
-                "rule 2: one rollback from every state is enough",
-                rules::one_rollback,
-            ),
-            Property::always(
-                "a rollback that was ordered is finished by one tick",
-                rules::one_tick,
-            ),
-            Property::always("healthy ticks complete a migration", rules::healthy_ticks),
-            Property::always(
-                "traffic above the plan is taken back by one tick",
-                rules::no_excess,
-            ),
+        let mut properties = rules::along_the_way();
+        properties.extend(rules::of_states());
+        properties.extend([
             Property::sometimes("a migration completes", |_, w: &World| {
-                w.state.phase == cutover_domain::switch::Phase::Completed
+                w.state.phase == Phase::Completed
             }),
             Property::sometimes("a migration is rolled back", |_, w: &World| {
-                w.state.phase == cutover_domain::switch::Phase::RolledBack
+                w.state.phase == Phase::RolledBack
             }),
-        ]
+        ]);
+        properties
+    }
+}
+
+impl World {
+    pub fn keeps(&self, rule: Rule) -> bool {
+        self.past.broken != Some(rule)
     }
 }

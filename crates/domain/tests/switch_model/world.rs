@@ -1,33 +1,36 @@
-//! The state of the model: the stored state, the router, the alarm, the invocations on their way.
+//! The state of the model: the stored state, the routers, the ledgers' fence, the invocations on their way.
 //!
 //! It is kept in a normal form, so that there are finitely many: times become ages that are cut at what the decision can
-//! tell apart, generations become ranks, a router revision becomes "the current one" or "an old one". All of these are
-//! only ever compared with each other, so a decision in the normal form is the decision in the original.
+//! tell apart, generations and change ids become ranks, a router revision becomes "the current one" or "an old one". All
+//! of these are only ever compared with each other, so a decision in the normal form is the decision in the original.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use cutover_domain::switch::{
-    AlarmState, By, Command, Environment, GuardReading, Observation, OnDrift, Order, Phase,
-    RouterReading, Seen, Start, State, Step, Trigger, Validation, Versions, Weights,
+    Environment, FenceOrder, FenceSeen, MayWrite, Order, Phase, State, Validation, Versions,
 };
 
+use crate::asks::{Ask, Guise};
 use crate::rules::Rule;
+use crate::setups::{Kind, Setup};
 
-pub const GUARD: &str = "errors";
 /// The time of the normal form, in ms: an age never reaches back before it.
 pub const NOW_MS: u64 = 1_000_000;
 pub const UNIT_MS: u64 = 1000;
 pub const BAKE_UNITS: u64 = 1;
 pub const MAX_UNITS: u64 = 3;
 
-/// The router: raw weights, so that a wrong sum could be seen.
+/// A router: raw weights, so that a wrong sum could be seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     pub blue: u8,
     pub green: u8,
     pub base: Environment,
     pub marker: u64,
+    /// Id of the last change, and of the last one that is in effect.
+    pub change: u64,
+    pub settled: u64,
 }
 
 impl Route {
@@ -39,60 +42,32 @@ impl Route {
     }
 }
 
-/// What an operator, the schedule or an alarm asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
-    Tick,
-    Alarm,
-    Start(Environment, u8),
-    RollBack,
-    Pause,
-    Resume,
-    Promote,
-    Outcome,
+/// What an invocation knows of a router that it is to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// Its revision, which is still the current one.
+    Current,
+    /// Its revision, which is an old one.
+    Old,
+    /// Green's share.
+    Share(u8),
 }
 
-impl Ask {
-    pub fn trigger(self) -> Trigger {
-        let command = |command| Trigger::Command(command, By::default());
-        match self {
-            Self::Tick => Trigger::Tick,
-            Self::Outcome => Trigger::Outcome,
-            Self::Alarm => Trigger::Alarm {
-                name: GUARD.to_owned(),
-                state: AlarmState::Alarm,
-                at_ms: None,
-            },
-            Self::Start(to, id) => command(Command::Start(start(to, id))),
-            Self::RollBack => command(Command::RollBack),
-            Self::Pause => command(Command::Pause),
-            Self::Resume => command(Command::Resume),
-            Self::Promote => command(Command::Promote),
-        }
-    }
-
-    /// As the executor has it: a tick that lost a race does not step a second time.
-    pub fn after_conflict(self) -> Self {
-        match self {
-            Self::Tick => Self::Outcome,
-            other => other,
-        }
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub router: usize,
+    pub known: Known,
 }
 
-fn start(to: Environment, id: u8) -> Start {
-    let step = |percent| Step {
-        percent,
-        bake_seconds: BAKE_UNITS,
-    };
-    Start {
-        migration_id: format!("{to}-{id}"),
-        to,
-        steps: vec![step(50), step(100)],
-        max_seconds: MAX_UNITS,
-        on_drift: OnDrift::Repair,
-        versions: Versions::default(),
-    }
+/// What is done after a decision was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// These routers are still to be written, in this order.
+    Write {
+        order: Order,
+        targets: Vec<Target>,
+    },
+    Fence(FenceOrder),
 }
 
 /// What an invocation does next.
@@ -100,46 +75,55 @@ fn start(to: Environment, id: u8) -> Start {
 pub enum Stage {
     /// Load, read and decide (again).
     Look,
-    /// Store its decision, then write the router, whose revision it read before.
     Store {
         next: Box<State>,
-        order: Option<Order>,
+        act: Option<Act>,
         expected: u64,
-        fresh: bool,
     },
-    /// Write the router.
-    Write { order: Order, fresh: bool },
+    Act(Act),
 }
 
 /// One invocation. What it saw of the guards stays with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Invocation {
-    pub ask: Ask,
-    pub alarm: AlarmState,
+    pub guise: Guise,
     pub validation: Validation,
+    /// Whether it looked at the capacity.
+    pub has_looked: bool,
+    /// What it knows of the fence, with the epoch that it asked for.
+    pub fence: Option<(u64, FenceSeen)>,
+    /// Change ids of its writes by router, for the order of this generation.
+    pub changes: (u64, BTreeMap<usize, u64>),
     pub stage: Stage,
 }
 
 impl Invocation {
     /// One that only looks at what came of it goes no step forward, so all that is not bad news is the same to it.
     fn forget(&mut self) {
-        if self.ask != Ask::Outcome {
+        if self.guise.ask != Ask::Outcome {
             return;
         }
-        if self.alarm != AlarmState::Alarm {
-            self.alarm = AlarmState::InsufficientData;
-        }
+        self.guise.forget();
         if !matches!(self.validation, Validation::Failed(_)) {
             self.validation = Validation::NotAsked;
         }
+        self.has_looked = false;
     }
 }
 
 /// Two invocations are the same two in either order.
-fn fingerprint(invocation: &Invocation) -> u64 {
+fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    invocation.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// A write that was sent and whose answer nobody waits for any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Late {
+    pub router: usize,
+    pub order: Order,
+    pub known: Known,
 }
 
 /// What the rules need to know of the past.
@@ -149,6 +133,8 @@ pub struct Past {
     pub rollback: Option<u64>,
     /// How long the candidate has had all traffic, in units, cut at the bake.
     pub all_units: Option<u64>,
+    /// A late write or a stranger changed a router, and it is not right again since.
+    pub is_disturbed: bool,
     /// The rule that was broken on the way here.
     pub broken: Option<Rule>,
 }
@@ -156,13 +142,16 @@ pub struct Past {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
     pub state: State,
-    pub route: Route,
+    pub routes: Vec<Route>,
+    /// What stands in the ledgers.
+    pub fence: (u64, MayWrite),
     pub invocations: Vec<Invocation>,
+    pub late: Vec<Late>,
     pub past: Past,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub fn new(setup: &Setup) -> Self {
         let versions = Versions {
             blue: Some("1".to_owned()),
             green: Some("2".to_owned()),
@@ -170,50 +159,21 @@ impl World {
         let mut state = State::new(Environment::Blue, versions);
         state.generation = 1;
         state.managed = true;
+        let route = Route {
+            blue: 100,
+            green: 0,
+            base: Environment::Blue,
+            marker: 1,
+            change: 0,
+            settled: 0,
+        };
         Self {
             state,
-            route: Route {
-                blue: 100,
-                green: 0,
-                base: Environment::Blue,
-                marker: 1,
-            },
+            routes: vec![route; setup.routers.len()],
+            fence: (0, MayWrite::BOTH),
             invocations: Vec::new(),
+            late: Vec::new(),
             past: Past::default(),
-        }
-    }
-
-    pub fn observation(&self, invocation: &Invocation) -> Observation {
-        let guard = GuardReading {
-            name: GUARD.to_owned(),
-            state: invocation.alarm,
-            actions_enabled: true,
-            doubt: None,
-        };
-        let both = [Environment::Blue, Environment::Green];
-        Observation {
-            trigger: invocation.ask.trigger(),
-            routers: vec![self.reading()],
-            guards: both
-                .map(|environment| (environment, vec![guard.clone()]))
-                .into(),
-            validation: invocation.validation.clone(),
-        }
-    }
-
-    fn reading(&self) -> RouterReading {
-        let weights = Weights::share(Environment::Green, self.route.green);
-        RouterReading {
-            router: "live".to_owned(),
-            seen: if weights.of(Environment::Blue) == self.route.blue {
-                Seen::Split(weights)
-            } else {
-                Seen::Foreign("the weights do not add up".to_owned())
-            },
-            revision: Some("current".to_owned()),
-            marker: Some(self.route.marker),
-            base: Some(self.route.base),
-            takes_versions: true,
         }
     }
 
@@ -230,48 +190,119 @@ impl World {
         }
     }
 
+    /// Every change so far is in effect.
+    pub fn settle(&mut self) {
+        for route in &mut self.routes {
+            route.settled = route.change;
+        }
+    }
+
     /// The normal form.
-    pub fn normalize(&mut self) {
+    pub fn normalize(&mut self, setup: &Setup) {
+        let intended = self.state.intended;
+        let is_right = |route: &Route| {
+            [Environment::Blue, Environment::Green]
+                .iter()
+                .all(|environment| route.of(*environment) == intended.of(*environment))
+        };
+        if self.routes.iter().all(is_right) {
+            self.past.is_disturbed = false;
+        }
+        for (route, kind) in self.routes.iter_mut().zip(setup.routers) {
+            if *kind != Kind::Conditional {
+                route.marker = 0;
+                route.base = Environment::Blue;
+            }
+        }
         forget(&mut self.state);
         for invocation in &mut self.invocations {
             if let Stage::Store { next, .. } = &mut invocation.stage {
                 forget(next);
             }
+            invocation.forget();
         }
-        let mut seen = BTreeSet::new();
+        self.rank_generations();
+        self.rank_changes();
+        self.invocations.sort_by_cached_key(fingerprint);
+        self.late.sort_by_cached_key(fingerprint);
+    }
+
+    fn rank_generations(&mut self) {
+        let mut seen = BTreeSet::from([0]);
         self.generations(&mut |generation| {
             seen.insert(*generation);
         });
-        let ranks: BTreeMap<u64, u64> = seen.into_iter().zip(1..).collect();
+        let ranks: BTreeMap<u64, u64> = seen.into_iter().zip(0..).collect();
         self.generations(&mut |generation| *generation = ranks[generation]);
-        for invocation in &mut self.invocations {
-            invocation.forget();
-        }
-        self.invocations.sort_by_cached_key(fingerprint);
     }
 
     fn generations(&mut self, visit: &mut dyn FnMut(&mut u64)) {
-        visit(&mut self.route.marker);
+        for route in &mut self.routes {
+            visit(&mut route.marker);
+        }
         if let Some(rollback) = &mut self.past.rollback {
             visit(rollback);
         }
+        visit(&mut self.fence.0);
         generations_of(&mut self.state, visit);
+        for late in &mut self.late {
+            visit(&mut late.order.generation);
+        }
         for invocation in &mut self.invocations {
+            if let Some((asked, seen)) = &mut invocation.fence {
+                visit(asked);
+                if let FenceSeen::Stands { epoch, .. } = seen {
+                    visit(epoch);
+                }
+            }
+            visit(&mut invocation.changes.0);
             match &mut invocation.stage {
                 Stage::Look => {}
                 Stage::Store {
                     next,
-                    order,
+                    act,
                     expected,
-                    ..
                 } => {
                     generations_of(next, visit);
                     visit(expected);
-                    if let Some(order) = order {
-                        visit(&mut order.generation);
+                    if let Some(act) = act {
+                        visit(generation_of(act));
                     }
                 }
-                Stage::Write { order, .. } => visit(&mut order.generation),
+                Stage::Act(act) => visit(generation_of(act)),
+            }
+        }
+    }
+
+    /// A change that is in effect is the same as any other that is.
+    fn rank_changes(&mut self) {
+        let settled: Vec<u64> = self.routes.iter().map(|route| route.settled).collect();
+        let mut seen: Vec<BTreeSet<u64>> = settled.iter().map(|id| BTreeSet::from([*id])).collect();
+        self.changes(&mut |router, id| {
+            *id = (*id).max(settled[router]);
+            seen[router].insert(*id);
+        });
+        let ranks: Vec<BTreeMap<u64, u64>> = seen
+            .into_iter()
+            .map(|ids| ids.into_iter().zip(0..).collect())
+            .collect();
+        self.changes(&mut |router, id| *id = ranks[router][id]);
+        for route in &mut self.routes {
+            route.settled = 0;
+        }
+    }
+
+    fn changes(&mut self, visit: &mut dyn FnMut(usize, &mut u64)) {
+        for (router, route) in self.routes.iter_mut().enumerate() {
+            visit(router, &mut route.change);
+        }
+        changes_of(&mut self.state, visit);
+        for invocation in &mut self.invocations {
+            for (router, id) in &mut invocation.changes.1 {
+                visit(*router, id);
+            }
+            if let Stage::Store { next, .. } = &mut invocation.stage {
+                changes_of(next, visit);
             }
         }
     }
@@ -282,12 +313,13 @@ impl World {
 
     /// Whether all traffic is where it was before the migration.
     pub fn is_back(&self) -> bool {
-        match &self.state.migration {
-            Some(migration) => {
-                self.route.of(migration.from) == 100 && self.route.of(migration.to) == 0
-            }
-            None => self.route.of(self.state.active) == 100,
-        }
+        let home = match &self.state.migration {
+            Some(migration) => migration.from,
+            None => self.state.active,
+        };
+        self.routes
+            .iter()
+            .all(|route| route.of(home) == 100 && route.of(home.other()) == 0)
     }
 
     pub fn is_taken_back(&self) -> bool {
@@ -298,10 +330,31 @@ impl World {
     }
 }
 
+fn generation_of(act: &mut Act) -> &mut u64 {
+    match act {
+        Act::Write { order, .. } => &mut order.generation,
+        Act::Fence(order) => &mut order.epoch,
+    }
+}
+
 fn generations_of(state: &mut State, visit: &mut dyn FnMut(&mut u64)) {
     visit(&mut state.generation);
     if let Some(intent) = &mut state.intent {
         visit(&mut intent.since);
+    }
+    if let Some(fence) = &mut state.fence {
+        visit(&mut fence.epoch);
+    }
+}
+
+fn changes_of(state: &mut State, visit: &mut dyn FnMut(usize, &mut u64)) {
+    let Some(intent) = &mut state.intent else {
+        return;
+    };
+    for (router, change) in &mut intent.changes {
+        let mut id = change.parse().unwrap();
+        visit(router.parse().unwrap(), &mut id);
+        *change = id.to_string();
     }
 }
 

@@ -21,15 +21,20 @@ fn create() -> Trigger {
         owner: "switch-1".to_owned(),
         initial: Environment::Blue,
         versions: versions(),
+        properties: "created".to_owned(),
     })
 }
 
-fn start(steps: &[(u8, u64)]) -> Trigger {
+pub fn start(steps: &[(u8, u64)]) -> Trigger {
     start_as("m-1", steps)
 }
 
-fn start_as(id: &str, steps: &[(u8, u64)]) -> Trigger {
-    let start = Start {
+pub fn start_as(id: &str, steps: &[(u8, u64)]) -> Trigger {
+    start_with(id, steps, |_| {})
+}
+
+pub fn start_with(id: &str, steps: &[(u8, u64)], change: impl FnOnce(&mut Start)) -> Trigger {
+    let mut start = Start {
         migration_id: id.to_owned(),
         to: Environment::Green,
         steps: steps
@@ -42,15 +47,18 @@ fn start_as(id: &str, steps: &[(u8, u64)]) -> Trigger {
         max_seconds: 3600,
         on_drift: OnDrift::Repair,
         versions: Versions::default(),
+        max_exposed_payments: None,
+        max_exposed_seconds: None,
     };
+    change(&mut start);
     Trigger::Command(Command::Start(start), By::default())
 }
 
-fn roll_back() -> Trigger {
+pub fn roll_back() -> Trigger {
     Trigger::Command(Command::RollBack, By::default())
 }
 
-async fn created() -> World {
+pub async fn created() -> World {
     let world = healthy();
     assert_eq!(run(&world, create()).await.state.phase, Phase::Idle);
     assert_eq!(green_share(&world), 0);
@@ -344,6 +352,8 @@ async fn the_stack_makes_moves_and_removes() {
                 green: Some("3".to_owned()),
             },
             declared: Versions::default(),
+            properties: id.to_owned(),
+            before: "created".to_owned(),
         })
     };
     let noted = run(&world, update("cfn-1", None)).await;
@@ -379,6 +389,8 @@ async fn a_running_migration_is_not_the_stacks() {
             active: None,
             versions,
             declared: Versions::default(),
+            properties: "cfn-1".to_owned(),
+            before: "created".to_owned(),
         })
     };
     let same = run(&world, update(Versions::default())).await;

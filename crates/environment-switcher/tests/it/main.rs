@@ -8,8 +8,11 @@
     reason = "helpers of tests are tests"
 )]
 
+mod checks;
+mod drills;
 mod events;
 mod executor;
 mod resources;
 mod sessions;
+mod several_routers;
 mod world;

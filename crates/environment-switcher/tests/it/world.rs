@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_domain::switch::{AlarmState, Environment, Versions};
+use cutover_domain::switch::{AlarmState, Environment, Policy, Versions};
 use cutover_lambda::{Deadline, clock};
 use cutover_ports::switch::fakes::World;
 use environment_switcher::executor::Executor;
@@ -20,6 +20,11 @@ pub fn executor(world: &World) -> Executor {
             (Environment::Green, vec![GREEN.to_owned()]),
         ]),
         validator: None,
+        replication: None,
+        counts: None,
+        fence: None,
+        tester: None,
+        policy: Policy::default(),
         store: Box::new(world.clone()),
         notifiers: vec![Box::new(world.clone())],
         versions: Versions::default(),

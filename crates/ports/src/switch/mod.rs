@@ -5,7 +5,8 @@ pub mod fakes;
 
 use async_trait::async_trait;
 use cutover_domain::switch::{
-    Entry, GuardReading, Order, RouterReading, State, Validation, Versions,
+    Capacity, CapacityReading, CountsReading, Entry, Environment, FenceSeen, GuardReading,
+    LagReading, MayWrite, Order, RouterReading, State, Validation, Versions,
 };
 
 /// What an adapter says of a failure that the caller can't tell apart any further.
@@ -50,14 +51,46 @@ pub trait Router: Send + Sync {
     /// Whether it tells the environments apart by version.
     fn takes_versions(&self) -> bool;
 
+    /// Seconds from an accepted write until all new traffic follows it.
+    fn effect_seconds(&self) -> u64;
+
     /// How it splits traffic now. A failure is an answer too: [`cutover_domain::switch::Seen::Unreadable`].
-    async fn read(&self, versions: &Versions) -> RouterReading;
+    ///
+    /// `change` is what the last write's answer said must be waited for: the reading is pending until that is in effect.
+    async fn read(&self, versions: &Versions, change: Option<&str>) -> RouterReading;
 
     /// Carries an order out, provided that the router has not been changed since `seen` was read.
-    async fn write(&self, order: &Order, seen: &RouterReading) -> Result<(), RouterError>;
+    ///
+    /// # Errors
+    /// If it was not carried out, or that is not known.
+    /// Answers the id of the change if it takes effect only later: [`Router::read`] is to be asked with it.
+    async fn write(
+        &self,
+        order: &Order,
+        seen: &RouterReading,
+    ) -> Result<Option<String>, RouterError>;
 
     /// Removes what the first order made. What is not there is removed.
     async fn remove(&self) -> Result<(), RouterError>;
+
+    /// Whether this environment could take all of the traffic behind this router now.
+    async fn capacity(&self, environment: Environment, _versions: &Versions) -> CapacityReading {
+        CapacityReading {
+            router: self.name().to_owned(),
+            environment,
+            state: Capacity::NotApplicable,
+            detail: "nothing to run out of".to_owned(),
+        }
+    }
+
+    /// Wakes an idle environment; one that is not idle stays as it is.
+    async fn warm(
+        &self,
+        _environment: Environment,
+        _versions: &Versions,
+    ) -> Result<(), RouterError> {
+        Ok(())
+    }
 }
 
 /// Reads alarms.
@@ -72,6 +105,57 @@ pub trait AlarmReader: Send + Sync {
 pub trait Validator: Send + Sync {
     /// Its verdict. A failure to ask is [`Validation::Unknown`].
     async fn validate(&self) -> Validation;
+}
+
+/// Reads how far the ledgers' copies are behind.
+#[async_trait]
+pub trait ReplicationReader: Send + Sync {
+    /// A reading per configured task. What can't be read is said so in its reading.
+    async fn read(&self) -> Vec<LagReading>;
+}
+
+/// Reads what the environments did.
+#[async_trait]
+pub trait CountReader: Send + Sync {
+    /// Sums of the complete minutes between two times, in milliseconds since the epoch. A sum that is not known to be
+    /// complete is [`CountsReading::Missing`].
+    async fn read(
+        &self,
+        baseline: Environment,
+        candidate: Environment,
+        since_ms: u64,
+        until_ms: u64,
+    ) -> CountsReading;
+}
+
+/// Says to the ledgers which environments may write.
+#[async_trait]
+pub trait Fence: Send + Sync {
+    /// Sets it in every ledger; repeated, it changes nothing. What stands then, or why that is not known.
+    async fn set(&self, epoch: u64, may_write: MayWrite) -> FenceSeen;
+}
+
+/// An alarm that was not set, or of which that is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} of alarm {alarm} failed")]
+pub struct AlarmTestError {
+    /// The call.
+    pub operation: &'static str,
+    /// The alarm's name.
+    pub alarm: String,
+    /// What the service said.
+    #[source]
+    pub source: Source,
+}
+
+/// Sets an alarm's state by hand, for a drill.
+#[async_trait]
+pub trait AlarmTester: Send + Sync {
+    /// Sets it to ALARM, for this reason.
+    async fn trip(&self, name: &str, reason: &str) -> Result<(), AlarmTestError>;
+
+    /// Sets it back to OK.
+    async fn restore(&self, name: &str) -> Result<(), AlarmTestError>;
 }
 
 /// The memory failed.

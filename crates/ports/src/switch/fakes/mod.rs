@@ -1,4 +1,4 @@
-//! A world in memory: one router, some alarms, a state store, with failures on request.
+//! A world in memory: routers of every kind, alarms, a state store and the rest, with failures on request.
 //!
 //! `calls_left` ends an invocation between two calls: the next call and all later ones never return.
 
@@ -7,17 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cutover_domain::switch::{
-    AlarmState, Entry, Environment, GuardReading, Order, RouterReading, Seen, State, Validation,
-    Versions, Weights,
+    AlarmState, Capacity, CountsReading, Entry, Environment, GuardReading, LagReading, MayWrite,
+    State, Validation, Weights,
 };
 
 use super::{
-    AlarmReader, CommitError, Notifier, NotifyError, Router, RouterError, StoreError,
-    SwitchStateStore, Validator,
+    AlarmReader, CommitError, Notifier, NotifyError, StoreError, SwitchStateStore, Validator,
 };
 
-/// The name of the fake router.
-pub const ROUTER: &str = "fake:live";
+mod checks;
+mod routers;
+
+pub use routers::{FakeRouter, Kind, OtherRoute, ROUTER, Route};
 
 /// What is in the world.
 #[allow(
@@ -52,19 +53,24 @@ pub struct Inner {
     pub calls_left: Option<usize>,
     /// Writes that fail with a changed revision, as if another writer had been faster.
     pub races: u32,
-}
-
-/// The entry of the fake router.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// Its weights.
-    pub weights: Weights,
-    /// Its default.
-    pub base: Environment,
-    /// Generation of its last write.
-    pub marker: Option<u64>,
-    /// Changes with each write.
-    pub revision: u64,
+    /// The entries of the routers beside the first, by name.
+    pub others: BTreeMap<String, OtherRoute>,
+    /// What the replication reads as.
+    pub replication: Vec<LagReading>,
+    /// What the counts read as; `None` reads as missing.
+    pub counts: Option<CountsReading>,
+    /// The fence that stands, with its epoch.
+    pub fence: Option<(u64, MayWrite)>,
+    /// Whether the fence can't be set.
+    pub fence_down: bool,
+    /// What capacity an environment has behind the first router; `Ready` where nothing is said.
+    pub capacity: BTreeMap<Environment, Capacity>,
+    /// Whether an idle environment stays idle when it is woken.
+    pub sleeps_on: bool,
+    /// Whether alarms can't be set by hand.
+    pub tester_down: bool,
+    /// Commits right after which another invocation stores a newer state.
+    pub overtakes: u32,
 }
 
 /// All fakes in one: clones share the same world.
@@ -90,6 +96,14 @@ impl World {
         self.inner().alarms.insert(name.to_owned(), (state, true));
     }
 
+    /// A router beside the first, with everything on blue.
+    #[must_use]
+    pub fn other(&self, name: &str, kind: Kind) -> FakeRouter {
+        let route = OtherRoute::all(Environment::Blue);
+        self.inner().others.insert(name.to_owned(), route);
+        FakeRouter::new(self.clone(), name, kind)
+    }
+
     /// Notes a call; never returns once the process is dead.
     async fn call(&self, name: &str) {
         let is_dead = {
@@ -104,65 +118,6 @@ impl World {
         if is_dead {
             std::future::pending::<()>().await;
         }
-    }
-}
-
-#[async_trait]
-impl Router for World {
-    fn name(&self) -> &str {
-        ROUTER
-    }
-
-    fn takes_versions(&self) -> bool {
-        true
-    }
-
-    async fn read(&self, _versions: &Versions) -> RouterReading {
-        self.call("router.read").await;
-        let inner = self.inner();
-        let route = inner.route.as_ref();
-        RouterReading {
-            router: ROUTER.to_owned(),
-            seen: match route {
-                _ if inner.router_down => Seen::Unreadable("down".to_owned()),
-                Some(route) => Seen::Split(route.weights),
-                None => Seen::Absent,
-            },
-            revision: route.map(|route| route.revision.to_string()),
-            marker: route.and_then(|route| route.marker),
-            base: route.map(|route| route.base),
-            takes_versions: true,
-        }
-    }
-
-    async fn write(&self, order: &Order, seen: &RouterReading) -> Result<(), RouterError> {
-        self.call("router.write").await;
-        let mut inner = self.inner();
-        let revision = inner.route.as_ref().map_or(0, |route| route.revision);
-        let expected = inner.route.as_ref().map(|route| route.revision.to_string());
-        if inner.races > 0 {
-            inner.races -= 1;
-            if let Some(route) = &mut inner.route {
-                route.revision += 1;
-            }
-        } else if expected == seen.revision {
-            inner.route = Some(Route {
-                weights: order.weights,
-                base: order.base,
-                marker: Some(order.generation),
-                revision: revision + 1,
-            });
-            return Ok(());
-        }
-        Err(RouterError::Changed {
-            router: ROUTER.to_owned(),
-        })
-    }
-
-    async fn remove(&self) -> Result<(), RouterError> {
-        self.call("router.remove").await;
-        self.inner().route = None;
-        Ok(())
     }
 }
 
@@ -184,6 +139,7 @@ impl AlarmReader for World {
                     state,
                     actions_enabled,
                     doubt: None,
+                    detection_seconds: Some(60),
                 }
             })
             .collect()
@@ -219,7 +175,12 @@ impl SwitchStateStore for World {
         if inner.state.as_ref().map_or(0, |state| state.generation) != expected {
             return Err(CommitError::Conflict);
         }
-        inner.state = Some(next.clone());
+        let mut stored = next.clone();
+        if inner.overtakes > 0 {
+            inner.overtakes -= 1;
+            stored.generation += 1;
+        }
+        inner.state = Some(stored);
         inner.journal.push(entry.clone());
         Ok(())
     }

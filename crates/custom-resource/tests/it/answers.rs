@@ -1,9 +1,4 @@
-//! The protocol against a server on loopback.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests are tests"
-)]
+//! What is delivered, and how.
 
 use std::time::Duration;
 
@@ -14,7 +9,7 @@ use cutover_custom_resource::{
 use cutover_lambda::{Deadline, clock};
 use serde_json::{Map, Value, json};
 
-fn event(url: &str, kind: &str) -> Value {
+pub(crate) fn event(url: &str, kind: &str) -> Value {
     json!({
         "RequestType": kind, "ResponseURL": url, "StackId": "arn:stack/\u{fc}\"1", "RequestId": "r-1",
         "LogicalResourceId": "Switch", "ResourceType": "Custom::X",
@@ -22,7 +17,7 @@ fn event(url: &str, kind: &str) -> Value {
     })
 }
 
-fn in_ms(ms: u64) -> Deadline {
+pub(crate) fn in_ms(ms: u64) -> Deadline {
     Deadline::new(clock::now_ms() + ms, Duration::ZERO)
 }
 
@@ -203,4 +198,82 @@ async fn an_unknown_request_type_is_answered_with_failed() {
     .unwrap();
     assert_eq!(verdict.status(), "FAILED");
     assert_eq!(server.puts()[0].json()["Status"], "FAILED");
+}
+
+#[tokio::test]
+async fn what_s3_asks_to_repeat_is_repeated() {
+    let slow =
+        AnswerServer::start_saying(&[400, 200], "<Error><Code>RequestTimeout</Code></Error>");
+    let wrong = AnswerServer::start_saying(&[400], "<Error><Code>MalformedXML</Code></Error>");
+    let busy = AnswerServer::start(&[409, 408, 200]);
+    for (server, puts) in [(&slow, 2), (&wrong, 1), (&busy, 3)] {
+        let served = serve(
+            &event(&server.url(), "Create"),
+            Verdict::Success(Map::new()),
+        )
+        .await;
+        assert_eq!(server.puts().len(), puts);
+        assert_eq!(served.is_ok(), puts > 1, "{served:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_answer_is_an_error_that_shows_no_signature() {
+    for status in [500, 403, 404, 307] {
+        let server = AnswerServer::start(&[status]);
+        let error = serve(
+            &event(&server.url(), "Create"),
+            Verdict::Success(Map::new()),
+        )
+        .await
+        .unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_at_the_other_end_is_an_error_in_time() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x?sig=secret", closed.local_addr().unwrap());
+    drop(closed);
+    let before_ms = clock::now_ms();
+    let error = serve(&event(&url, "Create"), Verdict::Success(Map::new()))
+        .await
+        .unwrap_err();
+    assert!(clock::now_ms() - before_ms < 5_000);
+    assert!(error.to_string().contains("no connection"), "{error}");
+}
+
+#[tokio::test]
+async fn an_end_that_takes_the_body_and_never_answers_is_left_in_time() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", silent.local_addr().unwrap());
+    let before_ms = clock::now_ms();
+    let event = event(&url, "Create").to_string();
+    let served = Protocol::default()
+        .serve(
+            &event,
+            in_ms(700),
+            async |_, _| Verdict::Success(Map::new()),
+        )
+        .await;
+    assert!(matches!(
+        served,
+        Err(ProtocolError::Delivery(DeliveryError::GaveUp { .. }))
+    ));
+    assert!(clock::now_ms() - before_ms < 1_500);
+}
+
+#[tokio::test]
+async fn a_reason_of_control_characters_is_still_json() {
+    let server = AnswerServer::start(&[200]);
+    let reason: String = (0_u8..0x80).map(char::from).collect();
+    serve(
+        &event(&server.url(), "Create"),
+        Verdict::Failed(reason.clone()),
+    )
+    .await
+    .unwrap();
+    assert_eq!(server.puts()[0].json()["Reason"], reason);
 }
