@@ -163,3 +163,29 @@ async fn an_account_in_anothers_shadow_is_told() {
     let (kind, told) = world.fails(Step::Set, "t1").await;
     assert_eq!(kind, "AccountShadowed", "{told}");
 }
+
+/// What Secrets Manager does when a schedule is set that does not begin at once.
+#[tokio::test]
+async fn a_configuration_is_tested_on_a_copy_of_the_current_version() {
+    for strategy in [Strategy::SingleUser, Strategy::AlternatingUsers] {
+        let world = World::new(Kind::MariaDb, strategy);
+        let copy = world.current().to_string();
+        world.versions.begin(SECRET, "t1");
+        let put = |value: String| {
+            let mut secrets = world.versions.secrets.borrow_mut();
+            secrets
+                .get_mut(SECRET)
+                .unwrap()
+                .get_mut("t1")
+                .unwrap()
+                .value = Some(value);
+        };
+        put(copy.clone());
+        assert_eq!(world.done(Step::Test, "t1").await.as_str(), "tested");
+        for step in [Step::Create, Step::Set, Step::Finish] {
+            assert_eq!(world.fails(step, "t1").await.0, "SecretTampered");
+        }
+        put(copy.replace("127.0.0.1", "127.0.0.2"));
+        assert_eq!(world.fails(Step::Test, "t1").await.0, "SecretTampered");
+    }
+}
