@@ -11,7 +11,7 @@ PYTHON := $(VENV)/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
-FUNCTIONS := payment-validation environment-switcher pre-migration-validator
+FUNCTIONS := payment-validation environment-switcher pre-migration-validator secret-rotation
 LAB_ARGS ?=
 FUZZ_SECONDS ?= 60
 
