@@ -80,6 +80,7 @@ fn every_rule_holds_with_a_fence_and_replication() {
 fn every_rule_holds_with_a_stranger() {
     explore(setups::STRANGER, 1_000);
     explore(setups::STRANGER_HOLD, 1_000);
+    explore(setups::STRANGER_AT_ONE, 1_000);
 }
 
 #[test]

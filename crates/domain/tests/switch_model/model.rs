@@ -212,6 +212,9 @@ impl SwitchModel {
             return;
         }
         rules::check_store(world, &invocation, &next);
+        if let Some(Act::Write { order, targets }) = &act {
+            rules::check_targets(world, &invocation, &next, order, targets);
+        }
         world.state = *next;
         match (answer, act) {
             (Answer::Known, None) => {}
@@ -444,7 +447,9 @@ impl Model for SwitchModel {
             moves.push(Move::Settle);
         }
         if self.setup.stranger && !world.past.is_disturbed {
-            moves.extend([0, 30, 100].map(|share| Move::Tamper(0, share)));
+            let is_alone = self.setup.routers.len() == 1;
+            let shares: &[u8] = if is_alone { &[0, 30, 100] } else { &[100] };
+            moves.extend(shares.iter().map(|share| Move::Tamper(0, *share)));
         }
         moves.extend((0..world.late.len()).map(Move::Land));
         if world.invocations.len() < self.setup.invocations {

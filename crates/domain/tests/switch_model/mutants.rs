@@ -9,7 +9,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::model::{Decide, Hands, SwitchModel};
 use crate::setups::{
-    COUNTS, DELAYED, FENCE, OPERATORS, ROUTERS, STACK, STRANGER, Setup, VALIDATOR,
+    COUNTS, DELAYED, FENCE, OPERATORS, ROUTERS, STACK, STRANGER, STRANGER_AT_ONE, Setup, VALIDATOR,
 };
 
 fn finds(decide: Decide, hands: Hands, setup: Setup) -> Vec<&'static str> {
@@ -548,5 +548,25 @@ fn a_stack_update_that_moves_past_a_guard_is_found() {
         step(state, now_ms, &seen)
     }
     let found = finds(blind, Hands::PROPER, STACK);
+    has(&found, "rule 1: no forward order without healthy guards");
+}
+
+#[test]
+fn a_router_raised_because_another_is_too_high_is_found() {
+    fn careless(state: &State, now_ms: u64, seen: &Observation) -> Decision {
+        let candidate = state.candidate();
+        let intended = state.intended.of(candidate);
+        let is_above =
+            |seen: &Seen| matches!(seen, Seen::Split(weights) if weights.of(candidate) > intended);
+        let seen = with(seen, |seen| {
+            if seen.routers.iter().any(|router| is_above(&router.seen)) {
+                for guard in seen.guards.values_mut().flatten() {
+                    guard.state = AlarmState::Ok;
+                }
+            }
+        });
+        step(state, now_ms, &seen)
+    }
+    let found = finds(careless, Hands::PROPER, STRANGER_AT_ONE);
     has(&found, "rule 1: no forward order without healthy guards");
 }

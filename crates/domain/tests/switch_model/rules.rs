@@ -7,7 +7,7 @@ use stateright::Property;
 
 use crate::asks::{Ask, Counts, Guise};
 use crate::model::{Answer, SwitchModel};
-use crate::world::{BAKE_UNITS, Invocation, NOW_MS, Stage, UNIT_MS, World};
+use crate::world::{BAKE_UNITS, Invocation, Known, NOW_MS, Stage, Target, UNIT_MS, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
@@ -154,11 +154,39 @@ pub fn check_store(world: &mut World, invocation: &Invocation, next: &State) {
         Some(Purpose::Complete) if world.state.intent.is_none() => {
             check_forward(world, invocation);
             let is_at_once = matches!(invocation.guise.ask, Ask::Update(..));
-            if world.past.all_units != Some(BAKE_UNITS) && !is_at_once {
+            // What disturbed a router after it was read can't have been known.
+            let is_baked = world.past.all_units == Some(BAKE_UNITS) || world.past.is_disturbed;
+            if !is_baked && !is_at_once {
                 world.broke(Rule::CompletedEarly);
             }
         }
         _ => {}
+    }
+}
+
+/// Whatever an order is for, and however often it is given: it raises no router without healthy guards, unless all
+/// traffic goes back. (A router that is too high elsewhere is no reason.)
+pub fn check_targets(
+    world: &mut World,
+    invocation: &Invocation,
+    next: &State,
+    order: &Order,
+    targets: &[Target],
+) {
+    let candidate = next.candidate();
+    let raises = targets.iter().any(|target| {
+        let share = match target.known {
+            Known::Current => world.routes[target.router].of(candidate),
+            Known::Share(green) if candidate == Environment::Green => green,
+            Known::Share(green) => 100 - green,
+            // It was changed since it was read: the write can only fail.
+            Known::Old => return false,
+        };
+        share < order.weights.of(candidate)
+    });
+    let guise = &invocation.guise;
+    if raises && (guise.alarm != AlarmState::Ok || guise.ask == Ask::Alarm) {
+        world.broke(Rule::ForwardUnguarded);
     }
 }
 

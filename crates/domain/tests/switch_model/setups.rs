@@ -121,6 +121,15 @@ pub const STRANGER: Setup = Setup {
     ..PLAIN
 };
 
+/// One router too high, the other too low.
+pub const STRANGER_AT_ONE: Setup = Setup {
+    name: "stranger at one of two routers",
+    routers: &[Kind::Conditional, Kind::Plain],
+    stranger: true,
+    invocations: 1,
+    ..PLAIN
+};
+
 pub const STRANGER_HOLD: Setup = Setup {
     name: "stranger, drift is held",
     stranger: true,
@@ -159,6 +168,11 @@ pub const LARGE: &[Setup] = &[
         name: "large: fence, a second migration, two invocations",
         migrations: 2,
         ..FENCE
+    },
+    Setup {
+        name: "large: stranger at one of two routers, two invocations",
+        invocations: 2,
+        ..STRANGER_AT_ONE
     },
     Setup {
         name: "large: stack and fence",
