@@ -46,6 +46,19 @@ impl Function for Switcher {
         event: &RawValue,
         invocation: &Invocation,
     ) -> Result<Value, InvocationError> {
+        let (answer, line) = self.handle_quietly(event.get(), invocation).await;
+        line.emit();
+        answer
+    }
+}
+
+impl Switcher {
+    /// The answer to an event, and the line that is to be logged of it.
+    pub async fn handle_quietly(
+        &self,
+        event: &str,
+        invocation: &Invocation,
+    ) -> (Result<Value, InvocationError>, EventLine) {
         let started_ms = clock::now_ms();
         let mut line = EventLine::new(FUNCTION, &self.environment, None);
         line.set("requestId", invocation.request_id.as_str())
@@ -53,7 +66,7 @@ impl Function for Switcher {
         if let Some(trace) = &invocation.trace_id {
             line.set("traceId", trace.as_str());
         }
-        let answer = self.answer(event.get(), invocation, &mut line).await;
+        let answer = self.answer(event, invocation, &mut line).await;
         match &answer {
             Ok(_) => {}
             Err(error) => {
@@ -63,12 +76,9 @@ impl Function for Switcher {
             }
         }
         line.set("durationMs", clock::now_ms().saturating_sub(started_ms));
-        line.emit();
-        answer
+        (answer, line)
     }
-}
 
-impl Switcher {
     async fn answer(
         &self,
         event: &str,
@@ -237,24 +247,23 @@ impl Switcher {
                 Seen::Split(weights) => Some(weights.of(candidate)),
                 _ => None,
             });
-        let count = |verb| {
-            outcome
-                .transitions
-                .iter()
-                .filter(|e| e.action == verb)
-                .count()
+        let count = |is_counted: fn(&Entry) -> bool| {
+            let counted = outcome.transitions.iter().filter(|e| is_counted(e)).count();
+            u64::try_from(counted).unwrap_or(u64::MAX)
         };
-        let started_back = outcome
-            .transitions
-            .iter()
-            .filter(|e| e.to == Phase::RollingBack && e.from != Phase::RollingBack);
         line.set("outcome", outcome_name(outcome))
             .set("phase", state.phase.as_str())
             .set("generation", state.generation)
             .set("why", outcome.decision.why.as_str())
-            .metric("Transitions", outcome.transitions.len(), Unit::Count)
-            .metric("Rollbacks", started_back.count(), Unit::Count)
-            .metric("DriftDetected", count(Verb::Repair), Unit::Count);
+            .count("Transitions", count(|_| true))
+            .count(
+                "Rollbacks",
+                count(|e| e.to == Phase::RollingBack && e.from != Phase::RollingBack),
+            )
+            .count("DriftDetected", count(|e| e.action == Verb::Repair));
+        for entry in &outcome.transitions {
+            line.push("transitions", transition(entry));
+        }
         if let Some(most) = seen.max() {
             line.metric("CandidateWeight", most, Unit::Percent);
         }
@@ -271,6 +280,18 @@ impl Switcher {
         }
         line.set("weights", weights(outcome));
     }
+}
+
+/// A transition, as a log shows it; the journal has its evidence.
+fn transition(entry: &Entry) -> Value {
+    json!({
+        "generation": entry.generation,
+        "trigger": entry.trigger,
+        "from": entry.from,
+        "to": entry.to,
+        "action": entry.action,
+        "why": entry.why,
+    })
 }
 
 /// The time for the switch's own work.

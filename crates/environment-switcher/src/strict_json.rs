@@ -81,13 +81,11 @@ impl<'a> Fields<'a> {
     /// A whole number within a range. `5.0` and `5e0` are none.
     pub(crate) fn whole(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.get(name)?;
-        match value.as_u64().filter(|number| range.contains(number)) {
-            Some(number) => Some(number),
-            None => {
-                let takes = format!("a whole number from {} to {}", range.start(), range.end());
-                self.wrong(name, value, &takes)
-            }
-        }
+        let number = value.as_u64().filter(|number| range.contains(number));
+        number.or_else(|| {
+            let takes = format!("a whole number from {} to {}", range.start(), range.end());
+            self.wrong(name, value, &takes)
+        })
     }
 
     /// An object.

@@ -75,9 +75,10 @@ impl EventLine {
         self
     }
 
-    /// Adds a metric. Beyond [`METRICS_MAX`] metrics the value stays a plain field.
+    /// Adds a metric, or sets one that is there already. Beyond [`METRICS_MAX`] metrics the value stays a plain field.
     pub fn metric(&mut self, name: &str, value: impl Into<Value>, unit: Unit) -> &mut Self {
-        if self.metrics.len() < METRICS_MAX {
+        let is_known = self.metrics.iter().any(|metric| metric["Name"] == name);
+        if !is_known && self.metrics.len() < METRICS_MAX {
             self.metrics.push(json!({
                 "Name": name,
                 "Unit": unit.as_str(),
@@ -85,6 +86,21 @@ impl EventLine {
             }));
         }
         self.set(name, value)
+    }
+
+    /// Adds `more` to a metric that counts: one line may tell of several things of a kind.
+    pub fn count(&mut self, name: &str, more: u64) -> &mut Self {
+        let so_far = self.fields.get(name).and_then(Value::as_u64).unwrap_or(0);
+        self.metric(name, so_far.saturating_add(more), Unit::Count)
+    }
+
+    /// Adds a value to a list: one line may tell of several things of a kind.
+    pub fn push(&mut self, name: &str, value: impl Into<Value>) -> &mut Self {
+        let list = self.fields.entry(name).or_insert_with(|| json!([]));
+        if let Value::Array(list) = list {
+            list.push(value.into());
+        }
+        self
     }
 
     /// The line as JSON, its metrics stamped with `now_ms` (milliseconds since the epoch).
@@ -142,6 +158,23 @@ mod tests {
         assert_eq!(json["Payments"], 1);
         assert_eq!(json["Color"], "blue");
         assert_eq!(json["requestId"], "r-1");
+    }
+
+    #[test]
+    fn a_metric_is_named_once_and_counts_add_up() {
+        let mut line = EventLine::new("environment-switcher", "dev-payment-ab12cd34", None);
+        line.count("Rollbacks", 1)
+            .count("Rollbacks", 0)
+            .count("Rollbacks", 2)
+            .metric("CandidateWeight", 5, Unit::Percent)
+            .metric("CandidateWeight", 0, Unit::Percent);
+        let json = line.to_json(0);
+        assert_eq!(
+            (&json["Rollbacks"], &json["CandidateWeight"]),
+            (&json!(3), &json!(0))
+        );
+        let metrics = json["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
+        assert_eq!(metrics.map(Vec::len), Some(2));
     }
 
     #[test]

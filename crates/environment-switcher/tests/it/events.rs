@@ -392,6 +392,8 @@ async fn an_answer_is_as_the_contract_says() {
     let status = handle(&world, &sample("status")).await.unwrap();
     assert_eq!(status["decision"]["action"], "verify");
     let history = handle(&world, r#"{"action":"history"}"#).await.unwrap();
+    assert_eq!(history["verified"], true);
+    assert_eq!(history["head"]["hash"], history["entries"][2]["hash"]);
     assert_eq!(history["entries"].as_array().map(Vec::len), Some(3));
     assert_eq!(
         history["entries"][1]["previousHash"],
@@ -405,4 +407,66 @@ async fn an_answer_is_as_the_contract_says() {
     );
     assert!(back["decision"]["why"].as_str().unwrap().contains("alice"));
     assert_eq!(world.inner().published, [1, 2, 3, 4, 5]);
+    world.inner().journal[3].why = "nothing of note".to_owned();
+    let history = handle(&world, r#"{"action":"history"}"#).await.unwrap();
+    assert_eq!(history["verified"], false);
+    assert_eq!(history["brokenAt"]["generation"], 4);
+}
+
+#[tokio::test]
+async fn a_plan_says_all_and_changes_nothing() {
+    let world = healthy();
+    world.inner().route = Some(Route {
+        weights: cutover_domain::switch::Weights::all(Environment::Blue),
+        base: Environment::Blue,
+        marker: None,
+        revision: 1,
+    });
+    let before = world.inner().route.clone();
+    let answer = handle(&world, &sample("plan")).await.unwrap();
+    assert_eq!(answer["error"], Value::Null, "{answer}");
+    assert_eq!(answer["phase"], "idle");
+    let plan = &answer["plan"];
+    assert_eq!(plan["refusal"], Value::Null);
+    let shares: Vec<u64> = plan["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["percent"].as_u64().unwrap())
+        .collect();
+    assert_eq!(
+        shares,
+        [10, 97, 100],
+        "maxExposedSeconds is 200, the worst case 229 s"
+    );
+    let parts = plan["worstCase"]["parts"].as_array().unwrap();
+    let sum: u64 = parts
+        .iter()
+        .map(|part| part["seconds"].as_u64().unwrap())
+        .sum();
+    assert_eq!(plan["worstCase"]["totalSeconds"], sum);
+    assert_eq!(plan["worstCase"]["limitSeconds"], 300);
+    let is_ok = |check: &Value| check["ok"] == true && check["name"].is_string();
+    assert!(
+        plan["checks"].as_array().unwrap().iter().all(is_ok),
+        "{plan}"
+    );
+    let mut calls = world.inner().calls.clone();
+    calls.sort();
+    assert_eq!(
+        calls,
+        [
+            "alarms.read",
+            "router.capacity",
+            "router.read",
+            "store.load"
+        ]
+    );
+    assert_eq!(world.inner().state, None);
+    assert_eq!(world.inner().route, before);
+    world.alarm("errors-green", AlarmState::Alarm);
+    let refused = handle(&world, &sample("plan")).await.unwrap();
+    assert_eq!(refused["error"]["code"], "guard_in_alarm");
+    assert_eq!(refused["plan"]["refusal"]["code"], "guard_in_alarm");
+    assert_eq!(world.inner().state, None);
 }

@@ -16,4 +16,5 @@ mod resources;
 mod scenario_world;
 mod scenarios;
 mod several_routers;
+mod telemetry;
 mod world;

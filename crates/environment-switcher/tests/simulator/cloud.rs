@@ -179,7 +179,7 @@ impl Inner {
         let now_ms = self.now_ms;
         if let Some(trace) = &mut self.trace {
             let seconds = now_ms.saturating_sub(START_MS) / 1_000;
-            trace.push(format!("{:>5} s  #{invocation:<4} {what:.400}", seconds));
+            trace.push(format!("{seconds:>5} s  #{invocation:<4} {what:.400}"));
         }
     }
 

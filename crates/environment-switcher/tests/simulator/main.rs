@@ -16,6 +16,7 @@ mod cloud;
 mod dice;
 mod ports;
 mod rules;
+mod setup;
 mod story;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -64,11 +64,10 @@ impl Sight {
             }) if at_ms.is_none_or(|at_ms| at_ms >= migration.started_at_ms) => Some(name),
             _ => None,
         };
-        let known = self.alarming.iter().chain(event);
+        let mut known = self.alarming.iter().chain(event);
         known
-            .filter(|name| guards.contains(name) && !is_drilled(name))
+            .find(|name| guards.contains(name) && !is_drilled(name))
             .cloned()
-            .next()
     }
 
     fn doubts(&self, candidate: Environment) -> Option<String> {
@@ -134,7 +133,7 @@ impl Rules {
         self.sights.remove(&invocation);
     }
 
-    fn broken(&mut self, invocation: usize, what: String) {
+    fn broken(&mut self, invocation: usize, what: impl std::fmt::Display) {
         self.violations.push(format!("#{invocation}: {what}"));
     }
 
@@ -273,10 +272,7 @@ impl Rules {
         if old.is_none_or(|old| old.id != migration.id) {
             self.tallies.migrations += 1;
             if was.is_some_and(Phase::is_running) {
-                self.broken(
-                    invocation,
-                    "a migration was begun while another ran".to_owned(),
-                );
+                self.broken(invocation, "a migration was begun while another ran");
             }
         } else if was.is_some_and(|was| !was.is_forward()) && next.phase.is_forward() {
             self.broken(
@@ -305,20 +301,14 @@ impl Rules {
         match next.phase {
             Phase::Completed => {
                 if !sight.all_read(Weights::all(migration.to)) {
-                    self.broken(
-                        invocation,
-                        "completed before every router was read back".to_owned(),
-                    );
+                    self.broken(invocation, "completed before every router was read back");
                 }
                 self.tallies.completed += 1;
             }
             Phase::RollingBack => self.back_since_ms = Some(now_ms),
             Phase::RolledBack | Phase::Failed => {
                 if !sight.all_read(Weights::all(migration.from)) {
-                    self.broken(
-                        invocation,
-                        "rolled back before every router was read back".to_owned(),
-                    );
+                    self.broken(invocation, "rolled back before every router was read back");
                 }
                 let since_ms = self.back_since_ms.take().unwrap_or(now_ms);
                 let minutes = now_ms.saturating_sub(since_ms).div_ceil(60_000);
@@ -457,7 +447,7 @@ impl Rules {
             ))
         );
         if is_rollback {
-            self.broken(invocation, "a rollback was answered and is lost".to_owned());
+            self.broken(invocation, "a rollback was answered and is lost");
         }
     }
 }

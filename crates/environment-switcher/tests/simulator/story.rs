@@ -9,17 +9,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cutover_domain::switch::{
-    AlarmState, By, Capacity, Command, Environment, Lag, OnDrift, Phase, Policy, Start, Step,
-    Trigger, Validation, Versions, Weights, verify,
+    AlarmState, By, Capacity, Command, Environment, Lag, OnDrift, Phase, Start, Step, Trigger,
+    Validation, Versions, Weights, verify,
 };
 use cutover_lambda::Deadline;
-use cutover_ports::switch::Router;
 use environment_switcher::executor::{Executor, ExecutorError, Outcome};
 
-use crate::cloud::{Alarm, CALLED, Cloud, Injected, Inner, Kind, NOW_MS, RUNNING, Route, START_MS};
+use crate::cloud::{Alarm, CALLED, Cloud, Injected, Inner, NOW_MS, RUNNING, START_MS};
 use crate::dice::Dice;
-use crate::ports::SimRouter;
 use crate::rules::{Configured, LAG_SECONDS_MAX, Rules, Tallies, guards_of};
+use crate::setup::{executor, routes};
 
 /// Minutes with faults.
 const MINUTES: u64 = 45;
@@ -490,67 +489,5 @@ impl Story {
             ticks_back,
             trace: inner.trace.take().unwrap_or_default(),
         }
-    }
-}
-
-fn routes(dice: &mut Dice) -> Vec<Route> {
-    let kinds = [Kind::Revision, Kind::Unconditional, Kind::Delayed];
-    let names = ["revision", "unconditional", "delayed"];
-    let first = dice.below(3);
-    let count = 1 + dice.below(3);
-    (0..count)
-        .map(|offset| (first + offset) % 3)
-        .map(|index| Route {
-            name: names[index].to_owned(),
-            kind: kinds[index],
-            weights: Weights::all(Environment::Blue),
-            base: Environment::Blue,
-            marker: None,
-            revision: 1,
-            changes: Vec::new(),
-            down_until_ms: 0,
-            is_foreign: false,
-        })
-        .collect()
-}
-
-fn executor(cloud: &Cloud, configured: Configured, has_fence: bool) -> Executor {
-    let mut routers: Vec<SimRouter> = cloud
-        .inner()
-        .routes
-        .iter()
-        .enumerate()
-        .map(|(index, route)| SimRouter {
-            cloud: cloud.clone(),
-            index,
-            name: route.name.clone(),
-            kind: route.kind,
-        })
-        .collect();
-    routers.sort_by_key(Router::effect_seconds);
-    let routers = routers
-        .into_iter()
-        .map(|router| Box::new(router) as Box<dyn Router>);
-    let guards = [Environment::Blue, Environment::Green].map(|of| (of, guards_of(of)));
-    Executor {
-        routers: routers.collect(),
-        alarms: Box::new(cloud.clone()),
-        guards: guards.into(),
-        validator: configured.validator.then(|| Box::new(cloud.clone()) as _),
-        replication: configured.replication.then(|| Box::new(cloud.clone()) as _),
-        counts: configured.counts.then(|| Box::new(cloud.clone()) as _),
-        fence: has_fence.then(|| Box::new(cloud.clone()) as _),
-        tester: Some(Box::new(cloud.clone())),
-        policy: Policy {
-            max_lag_seconds: LAG_SECONDS_MAX,
-            ..Policy::default()
-        },
-        store: Box::new(cloud.clone()),
-        notifiers: vec![Box::new(cloud.clone())],
-        versions: Versions {
-            blue: Some("1".to_owned()),
-            green: Some("2".to_owned()),
-        },
-        clock: || NOW_MS.get(),
     }
 }
