@@ -4,5 +4,6 @@
     reason = "a tool at a terminal, no function: JSON is read by name, and a panic ends a lab, not a payment"
 )]
 
+pub mod journal;
 pub mod lab;
 pub mod operator;

@@ -28,10 +28,33 @@ enum Command {
         #[command(flatten)]
         start: Start,
     },
+    /// Shows how a start would go, every check, and how long a rollback may take. Changes nothing.
+    Plan {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        start: Start,
+    },
+    /// Proves the alarm path: trips an alarm, and waits for its event.
+    Drill {
+        #[command(flatten)]
+        target: Target,
+        /// The alarm; a guard of the candidate where none is named.
+        #[arg(long)]
+        alarm: Option<String>,
+    },
     /// Shows where the switch stands.
     Status(#[command(flatten)] Target),
     /// Shows the journal.
     History(#[command(flatten)] Target),
+    /// Checks the journal's hash chain, and shows it; fails where it is broken.
+    VerifyJournal {
+        #[command(flatten)]
+        target: Target,
+        /// Only this migration's entries.
+        #[arg(long)]
+        migration_id: Option<String>,
+    },
     /// Holds a migration where it is.
     Pause(#[command(flatten)] Target),
     /// Goes on after a pause.
@@ -97,6 +120,20 @@ fn main() -> ExitCode {
             Command::Start { target, start } => {
                 operator::command(&target, start.payload("start")).await
             }
+            Command::Plan { target, start } => {
+                operator::command(&target, start.payload("plan")).await
+            }
+            Command::Drill { target, alarm } => {
+                let mut payload = json!({"action": "drill"});
+                if let Some(alarm) = alarm {
+                    payload["alarm"] = json!(alarm);
+                }
+                operator::command(&target, payload).await
+            }
+            Command::VerifyJournal {
+                target,
+                migration_id,
+            } => operator::verify_journal(&target, migration_id.as_deref()).await,
             Command::Status(target) => {
                 operator::command(&target, json!({"action": "status"})).await
             }

@@ -5,6 +5,8 @@ use cutover_aws::config::{self, CallLimits};
 use cutover_aws::invoke::Invoker;
 use serde_json::{Map, Value, json};
 
+use crate::journal::Journal;
+
 /// Where the switch is, and who asks.
 #[derive(Debug, Args)]
 pub struct Target {
@@ -40,6 +42,12 @@ pub struct Start {
     /// Id of the migration: the same id again changes nothing.
     #[arg(long)]
     pub migration_id: Option<String>,
+    /// Payments that one step may newly expose before a failure is taken back.
+    #[arg(long)]
+    pub max_exposed_payments: Option<u32>,
+    /// Seconds of the whole traffic that one step may newly expose before a failure is taken back.
+    #[arg(long)]
+    pub max_exposed_seconds: Option<u32>,
 }
 
 impl Start {
@@ -65,6 +73,14 @@ impl Start {
         if let Some(id) = &self.migration_id {
             payload["migrationId"] = json!(id);
         }
+        for (name, value) in [
+            ("maxExposedPayments", self.max_exposed_payments),
+            ("maxExposedSeconds", self.max_exposed_seconds),
+        ] {
+            if let Some(value) = value {
+                payload[name] = json!(value);
+            }
+        }
         payload
     }
 }
@@ -74,6 +90,34 @@ impl Start {
 /// # Errors
 /// The call failed, or the switch refused.
 pub async fn command(target: &Target, payload: Value) -> Result<(), String> {
+    let answer = ask(target, payload).await?;
+    println!("{answer:#}");
+    match answer.get("error") {
+        None => Ok(()),
+        Some(error) => Err(format!(
+            "refused: {}",
+            error["message"].as_str().unwrap_or("no reason given")
+        )),
+    }
+}
+
+/// Has the journal answered, checks its hash chain, and prints it as a table.
+///
+/// # Errors
+/// The call failed, or the chain is broken: where, and by what.
+pub async fn verify_journal(target: &Target, migration_id: Option<&str>) -> Result<(), String> {
+    let mut payload = json!({"action": "history"});
+    if let Some(id) = migration_id {
+        payload["migrationId"] = json!(id);
+    }
+    let journal = Journal::read(&ask(target, payload).await?)?;
+    print!("{}", journal.table());
+    println!("{}", journal.verdict()?);
+    Ok(())
+}
+
+/// The switch's answer.
+async fn ask(target: &Target, payload: Value) -> Result<Value, String> {
     let mut payload = match payload {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -85,18 +129,10 @@ pub async fn command(target: &Target, payload: Value) -> Result<(), String> {
     }
     let config = config::load(CallLimits::default()).await;
     let function = format!("environment-switcher-{}", target.environment);
-    let answer = Invoker::new(&config)
+    Invoker::new(&config)
         .invoke(&function, &Value::Object(payload))
         .await
-        .map_err(|error| error.to_string())?;
-    println!("{answer:#}");
-    match answer.get("error") {
-        None => Ok(()),
-        Some(error) => Err(format!(
-            "refused: {}",
-            error["message"].as_str().unwrap_or("no reason given")
-        )),
-    }
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -112,11 +148,13 @@ mod tests {
             bake_seconds: 300,
             max_seconds: None,
             migration_id: Some("m-1".to_owned()),
+            max_exposed_payments: Some(500),
+            max_exposed_seconds: None,
         };
         assert_eq!(
             start.payload("start"),
             json!({"action": "start", "to": "green", "migrationId": "m-1", "bakeSeconds": 300,
-                "strategy": {"type": "linear", "stepPercent": 10, "intervalSeconds": 60}})
+                "maxExposedPayments": 500, "strategy": {"type": "linear", "stepPercent": 10, "intervalSeconds": 60}})
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cutover_domain::switch::{Entry, Environment, Phase, Seen, State, Weights};
+use cutover_domain::switch::{Entry, Environment, Phase, Seen, State, Weights, verify, verify_to};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -49,14 +49,34 @@ pub fn status(outcome: &Outcome, now_ms: u64, tick: Duration) -> Value {
     answer
 }
 
-/// The answer to `history`: the status, and the entries, the oldest first.
+/// An answer with one more member.
 #[must_use]
-pub fn history(status: Value, entries: &[Entry]) -> Value {
-    let mut status = status;
-    if let Value::Object(fields) = &mut status {
-        fields.insert("entries".to_owned(), entries.iter().map(entry).collect());
+pub fn with(answer: Value, name: &str, value: Value) -> Value {
+    let mut answer = answer;
+    if let Value::Object(fields) = &mut answer {
+        fields.insert(name.to_owned(), value);
     }
-    status
+    answer
+}
+
+/// The answer to `history`: the status, the entries, the oldest first, and whether their chain holds; up to the `state`
+/// that is stored, where these are the newest entries of all, and then `head` is what the state says of the last.
+#[must_use]
+pub fn history(status: Value, entries: &[Entry], state: Option<&State>) -> Value {
+    let verified = match state {
+        Some(state) => verify_to(entries, state.generation, &state.journal_head),
+        None => verify(entries),
+    };
+    let mut answer = with(status, "verified", json!(verified.is_ok()));
+    if let Err(broken) = verified {
+        let told = json!({"generation": broken.generation, "why": broken.flaw.as_str()});
+        answer = with(answer, "brokenAt", told);
+    }
+    if let Some(state) = state {
+        let head = json!({"generation": state.generation, "hash": state.journal_head});
+        answer = with(answer, "head", head);
+    }
+    with(answer, "entries", entries.iter().map(entry).collect())
 }
 
 /// One journal entry on the wire.
@@ -97,7 +117,7 @@ fn weights(weights: Weights) -> Value {
 }
 
 /// Milliseconds since the epoch as RFC 3339 in UTC; `null` beyond the year 9999.
-fn rfc3339(at_ms: u64) -> Option<String> {
+pub(crate) fn rfc3339(at_ms: u64) -> Option<String> {
     let nanoseconds = i128::from(at_ms).checked_mul(1_000_000)?;
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
         .ok()?

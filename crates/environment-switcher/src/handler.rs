@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cutover_custom_resource::Protocol;
 use cutover_domain::switch::{
-    AlarmState, Entry, Environment, LastDecision, Phase, Refusal, Seen, Trigger, Verb,
+    AlarmState, By, Entry, Environment, LastDecision, Phase, Refusal, Seen, Start, Trigger, Verb,
 };
 use cutover_lambda::run::InvocationError;
 use cutover_lambda::{Deadline, EventLine, Function, Invocation, Unit, clock};
@@ -85,19 +85,14 @@ impl Switcher {
                 }
                 Ok(last)
             }
+            Event::Plan(start, by) => self.plan(start, by, deadline, line).await,
             Event::Status => self.look(None, deadline, line).await,
             Event::Refused { code, message } => {
                 self.look(Some(Refusal { code, message }), deadline, line)
                     .await
             }
             Event::History { migration_id } => {
-                let status = self.look(None, deadline, line).await?;
-                let entries = self
-                    .executor
-                    .history(migration_id.as_deref(), HISTORY_MAX, worked(deadline))
-                    .await
-                    .map_err(|error| failed(&error))?;
-                Ok(answer::history(status, &entries))
+                self.history(migration_id.as_deref(), deadline, line).await
             }
             Event::Resource => self.resource(event, deadline, line).await,
         }
@@ -118,12 +113,53 @@ impl Switcher {
         Ok(status)
     }
 
+    async fn history(
+        &self,
+        migration_id: Option<&str>,
+        deadline: Deadline,
+        line: &mut EventLine,
+    ) -> Result<Value, InvocationError> {
+        let outcome = self.seen(None, deadline, line).await?;
+        let history = self
+            .executor
+            .history(migration_id, HISTORY_MAX, worked(deadline));
+        let entries = history.await.map_err(|error| failed(&error))?;
+        let status = answer::status(&outcome, clock::now_ms(), self.tick);
+        // One migration's entries are an excerpt: they need not lead to where the switch stands.
+        let state = migration_id.is_none().then_some(&outcome.state);
+        Ok(answer::history(status, &entries, state))
+    }
+
+    async fn plan(
+        &self,
+        start: Start,
+        by: By,
+        deadline: Deadline,
+        line: &mut EventLine,
+    ) -> Result<Value, InvocationError> {
+        let planned = self.executor.plan(start, by, worked(deadline)).await;
+        let planned = planned.map_err(|error| failed(&error))?;
+        Self::report(&planned.outcome, line);
+        let status = answer::status(&planned.outcome, clock::now_ms(), self.tick);
+        Ok(answer::with(status, "plan", planned.plan))
+    }
+
     async fn look(
         &self,
         refusal: Option<Refusal>,
         deadline: Deadline,
         line: &mut EventLine,
     ) -> Result<Value, InvocationError> {
+        let outcome = self.seen(refusal, deadline, line).await?;
+        Ok(answer::status(&outcome, clock::now_ms(), self.tick))
+    }
+
+    async fn seen(
+        &self,
+        refusal: Option<Refusal>,
+        deadline: Deadline,
+        line: &mut EventLine,
+    ) -> Result<Outcome, InvocationError> {
         let look = self.executor.look(worked(deadline)).await;
         let mut outcome = look.map_err(|error| failed(&error))?;
         if let Some(refusal) = refusal {
@@ -135,7 +171,7 @@ impl Switcher {
             outcome.refusal = Some(refusal);
         }
         Self::report(&outcome, line);
-        Ok(answer::status(&outcome, clock::now_ms(), self.tick))
+        Ok(outcome)
     }
 
     async fn resource(

@@ -30,7 +30,7 @@ pub use forecast::{
     GuardPath, INGESTION_SECONDS, Milestone, Part, PartName, Paths, RETRY_SECONDS,
     ROLLBACK_SECONDS_MAX, RouterPath, Timeline, WorstCase, timeline, worst_case,
 };
-pub use journal::{BrokenChain, Entry, FIRST_HASH, digest, verify};
+pub use journal::{BrokenChain, Entry, FIRST_HASH, Flaw, digest, verify, verify_to};
 pub use needs::Needs;
 pub use observation::{By, Command, Observation, Policy, ResourceChange, Start, Trigger};
 pub use plan::{BAKE_SECONDS_MAX, PlanError, STEPS_MAX, Step, Strategy};

@@ -39,7 +39,7 @@ impl Case<'_> {
         if is_done {
             return Some(self.finish(intent));
         }
-        let open: Vec<String> = progress
+        let mut open: Vec<String> = progress
             .iter()
             .filter(|(_, progress)| *progress == Progress::Open)
             .map(|(router, _)| router.router.clone())
@@ -48,10 +48,14 @@ impl Case<'_> {
             return Some(self.wait(intent, changes));
         }
         if self.raises(intent.purpose)
-            && !self.is_above_plan()
-            && let Some(held) = self.hold_raise()
+            && let Some(held) = self.hold_raise(intent.purpose)
         {
-            return Some(held);
+            // What is above the plan is taken back without anybody's consent; what is below it waits.
+            let above = self.above_plan();
+            open.retain(|router| above.contains(router));
+            if open.is_empty() {
+                return Some(held);
+            }
         }
         let why = format!(
             "the order of generation {} is not in effect yet at {}",
@@ -111,7 +115,7 @@ impl Case<'_> {
     }
 
     /// What forbids that an unfinished step is written once more, if anything does.
-    fn hold_raise(&self) -> Option<Decision> {
+    fn hold_raise(&self, purpose: Purpose) -> Option<Decision> {
         if let Some(why) = self.out_of_reach() {
             return Some(self.stay(Verb::Hold, why));
         }
@@ -122,7 +126,13 @@ impl Case<'_> {
             let why = "a step is unfinished until the next tick".to_owned();
             return Some(self.stay(Verb::Hold, why));
         }
-        (self.health() != Health::Healthy).then(|| self.hold_for_guards())
+        if self.health() != Health::Healthy {
+            return Some(self.hold_for_guards());
+        }
+        // A minute has passed since the step was ordered: what was read then is old.
+        let is_step = matches!(purpose, Purpose::Step(_) | Purpose::Complete);
+        let lagging = is_step.then(|| self.replicated().err()).flatten();
+        lagging.map(|why| self.stay(Verb::Hold, why))
     }
 
     /// Whether a write of the intended weights may give the candidate more traffic than it has.
@@ -162,6 +172,10 @@ impl Case<'_> {
                 }
                 Purpose::RollBack if migration.refused_by_validation => next.phase = Phase::Failed,
                 Purpose::RollBack => next.phase = Phase::RolledBack,
+                // What was seen while the candidate had another share is no bake of this one.
+                Purpose::Repair if migration.step.is_some() && next.phase.is_forward() => {
+                    migration.step_at_ms = self.now_ms;
+                }
                 Purpose::Create | Purpose::Repair => {}
             }
         }
@@ -183,23 +197,25 @@ impl Case<'_> {
 
     // ---- drift
 
-    /// Whether the candidate has more somewhere than was ever ordered. Taking that back needs nobody's consent.
-    fn is_above_plan(&self) -> bool {
+    /// The routers at which the candidate has more than was ever ordered. Taking that back needs nobody's consent.
+    fn above_plan(&self) -> Vec<String> {
         let candidate = self.state.candidate();
         let intended = self.state.intended.of(candidate);
-        self.seen.routers.iter().any(|router| {
-            matches!(&router.seen, Seen::Split(weights) if weights.of(candidate) > intended)
-        })
+        let is_above = |router: &&RouterReading| matches!(&router.seen, Seen::Split(weights) if weights.of(candidate) > intended);
+        let above = self.seen.routers.iter().filter(is_above);
+        above.map(|router| router.router.clone()).collect()
     }
 
     /// Puts weights right that nobody ordered, where that may be done now.
     pub(super) fn repair(&self) -> Option<Decision> {
         let why = self.drifted()?;
-        if self.is_above_plan() || self.hold_repair(&why).is_none() {
-            let (next, intended) = (self.state.clone(), self.state.intended);
+        let (next, intended) = (self.state.clone(), self.state.intended);
+        if self.hold_repair(&why).is_none() {
             return Some(self.order(next, Purpose::Repair, intended, Verb::Repair, why));
         }
-        None
+        let above = self.above_plan();
+        (!above.is_empty())
+            .then(|| self.order_at(above, next, Purpose::Repair, intended, Verb::Repair, why))
     }
 
     /// A router that is not as it was ordered, or can't be read: nothing goes on.

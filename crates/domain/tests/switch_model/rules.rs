@@ -27,38 +27,43 @@ pub enum Rule {
 /// Rules about what is done, noticed while it is done.
 pub fn along_the_way() -> Vec<Property<SwitchModel>> {
     vec![
-        Property::always("rule 1: no forward order without healthy guards", |_, w| {
-            w.keeps(Rule::ForwardUnguarded)
-        }),
+        Property::always(
+            "rule 1: no forward order without healthy guards",
+            |_, w: &World| w.keeps(Rule::ForwardUnguarded),
+        ),
         Property::always(
             "rule 1: nothing forward after a rollback until a new start",
-            |_, w| w.keeps(Rule::ForwardAfterRollback),
+            |_, w: &World| w.keeps(Rule::ForwardAfterRollback),
         ),
-        Property::always("no forward order unless the counts pass", |_, w| {
+        Property::always("no forward order unless the counts pass", |_, w: &World| {
             w.keeps(Rule::ForwardUnjudged)
         }),
         Property::always(
             "no forward order while the replication is behind",
-            |_, w| w.keeps(Rule::ForwardUnreplicated),
+            |_, w: &World| w.keeps(Rule::ForwardUnreplicated),
         ),
-        Property::always("rule 3: no double step", |_, w| w.keeps(Rule::DoubleStep)),
-        Property::always("rule 3: no lost rollback", |_, w| {
+        Property::always("rule 3: no double step", |_, w: &World| {
+            w.keeps(Rule::DoubleStep)
+        }),
+        Property::always("rule 3: no lost rollback", |_, w: &World| {
             w.keeps(Rule::RollbackLost)
         }),
         Property::always(
             "past completion no way back while the replication is behind",
-            |_, w| w.keeps(Rule::BackUnreplicated),
+            |_, w: &World| w.keeps(Rule::BackUnreplicated),
         ),
-        Property::always("rule 5: no traffic before the validation", |_, w| {
-            w.keeps(Rule::Unvalidated)
-        }),
-        Property::always("no first traffic without capacity to go back", |_, w| {
-            w.keeps(Rule::NoWayBack)
-        }),
-        Property::always("rule 5: not complete before the bake", |_, w| {
+        Property::always(
+            "rule 5: no traffic before the validation",
+            |_, w: &World| w.keeps(Rule::Unvalidated),
+        ),
+        Property::always(
+            "no first traffic without capacity to go back",
+            |_, w: &World| w.keeps(Rule::NoWayBack),
+        ),
+        Property::always("rule 5: not complete before the bake", |_, w: &World| {
             w.keeps(Rule::CompletedEarly)
         }),
-        Property::always("no stack update touches a migration", |_, w| {
+        Property::always("no stack update touches a migration", |_, w: &World| {
             w.keeps(Rule::StackTouchedMigration)
         }),
     ]
@@ -74,11 +79,12 @@ pub fn of_states() -> Vec<Property<SwitchModel>> {
         }),
         Property::always(
             "rolled back means that the candidate has nothing",
-            |_, w| rolled_back_is_back(w),
+            |_, w: &World| rolled_back_is_back(w),
         ),
-        Property::always("no traffic where the ledgers take no payments", |_, w| {
-            traffic_may_write(w)
-        }),
+        Property::always(
+            "no traffic where the ledgers take no payments",
+            |_, w: &World| traffic_may_write(w),
+        ),
         Property::always(
             "rule 2: one rollback from every state is enough",
             one_rollback,

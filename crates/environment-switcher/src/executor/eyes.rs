@@ -20,8 +20,15 @@ pub(super) struct Sight {
     pub(super) counts: Option<CountsReading>,
 }
 
+/// What an invocation has read already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) replication: bool,
+    pub(super) counts: bool,
+}
+
 impl Executor {
-    pub(crate) async fn read_guards(&self) -> BTreeMap<Environment, Vec<GuardReading>> {
+    pub(super) async fn read_guards(&self) -> BTreeMap<Environment, Vec<GuardReading>> {
         let mut names: Vec<String> = self.guards.values().flatten().cloned().collect();
         names.sort();
         names.dedup();
@@ -43,17 +50,18 @@ impl Executor {
     /// The state, the routers in its light, and what the decision will need of replication and counts. Where nothing was
     /// ever stored, the routers say which environment is active.
     ///
-    /// `changes` are change ids that are newer than the stored ones.
+    /// `changes` are change ids that are newer than the stored ones; what is `known` is not read again.
     pub(super) async fn see(
         &self,
         stored: Option<State>,
         trigger: &Trigger,
         changes: &BTreeMap<String, String>,
+        known: Known,
     ) -> Sight {
         let now_ms = (self.clock)();
         let stored_versions = stored.as_ref().map(|state| state.versions.clone());
-        let known = stored_versions.unwrap_or_default().or(&self.versions);
-        let versions = given(trigger).map_or_else(|| known.clone(), |given| known.or(given));
+        let own = stored_versions.unwrap_or_default().or(&self.versions);
+        let versions = given(trigger).map_or_else(|| own.clone(), |given| own.or(given));
         let intent = stored.as_ref().and_then(|state| state.intent.as_ref());
         let change_of = |router: &str| {
             let stored = || intent.and_then(|intent| intent.changes.get(router));
@@ -62,6 +70,10 @@ impl Executor {
         let needs = stored
             .as_ref()
             .map_or_else(Needs::default, |state| state.needs(trigger, now_ms));
+        let needs = Needs {
+            replication: needs.replication && !known.replication,
+            counts_since_ms: needs.counts_since_ms.filter(|_| !known.counts),
+        };
         let readings = self
             .routers
             .iter()
@@ -73,7 +85,7 @@ impl Executor {
         );
         let state = stored.unwrap_or_else(|| {
             let active = routers.iter().find_map(|router| router.base);
-            State::new(active.unwrap_or(Environment::Blue), known)
+            State::new(active.unwrap_or(Environment::Blue), own)
         });
         Sight {
             state,

@@ -10,6 +10,7 @@ use cutover_domain::switch::{
 };
 use cutover_ports::switch::{CommitError, Router, RouterError};
 
+use super::eyes::Known;
 use super::words::name_of;
 use super::{Executor, ExecutorError, Outcome, in_words};
 
@@ -173,7 +174,11 @@ impl<'a> Run<'a> {
         self.guards = Some(guards.clone());
         let stored = stored?;
         let changes = self.changes_for(stored.as_ref());
-        let sight = executor.see(stored, &self.trigger, &changes).await;
+        let known = Known {
+            replication: self.replication.is_some(),
+            counts: self.counts.is_some(),
+        };
+        let sight = executor.see(stored, &self.trigger, &changes, known).await;
         self.replication = self.replication.take().or(sight.replication);
         self.counts = self.counts.take().or(sight.counts);
         let effect_seconds = executor.routers.iter();

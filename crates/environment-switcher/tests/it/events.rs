@@ -87,6 +87,8 @@ fn every_sample_is_of_a_kind_that_is_tested() {
             "alarm-event-composite",
             "alarm-event-ok",
             "alarm-sns",
+            "drill",
+            "drill-any",
             "history",
             "pause",
             "plan",
@@ -95,10 +97,12 @@ fn every_sample_is_of_a_kind_that_is_tested() {
             "rollback",
             "start-all-at-once",
             "start-canary",
+            "start-exposure",
             "start-linear",
             "start-steps",
             "status",
             "tick",
+            "tick-schedule",
         ]
     );
 }
@@ -133,16 +137,21 @@ fn alarms_of_all_three_shapes_say_the_same() {
 #[test]
 fn commands_become_what_they_say() {
     assert_eq!(read("tick"), Event::Trigger(Trigger::Tick));
+    assert_eq!(read("tick-schedule"), Event::Trigger(Trigger::Tick));
     assert_eq!(read("status"), Event::Status);
     let migration_id = Some("m-2026-11-20".to_owned());
     assert_eq!(read("history"), Event::History { migration_id });
-    assert!(matches!(
-        read("plan"),
-        Event::Refused {
-            code: "not_supported",
-            ..
-        }
-    ));
+    let Event::Plan(planned, _) = read("plan") else {
+        panic!("no plan");
+    };
+    assert_eq!((planned.to, planned.steps.len()), (Environment::Green, 2));
+    assert_eq!(planned.max_exposed_seconds, Some(200));
+    for (name, asked) in [("drill", Some("errors-green")), ("drill-any", None)] {
+        let Event::Trigger(Trigger::Command(Command::Drill { alarm }, _)) = read(name) else {
+            panic!("no drill");
+        };
+        assert_eq!(alarm.as_deref(), asked);
+    }
     let Event::Trigger(Trigger::Command(Command::RollBack, by)) = read("rollback") else {
         panic!("no rollback");
     };
@@ -179,6 +188,9 @@ fn all_strategies_come_down_to_steps() {
     let (canary, start) = shares("start-canary");
     assert_eq!(canary, [(5, 300), (100, 600)]);
     assert_eq!(start.on_drift, OnDrift::Hold);
+    let (_, start) = shares("start-exposure");
+    let budget = (start.max_exposed_payments, start.max_exposed_seconds);
+    assert_eq!(budget, (Some(500), Some(60)));
     let (steps, _) = shares("start-steps");
     assert_eq!(steps, [(1, 60), (10, 60), (50, 120), (100, 600)]);
 }
@@ -195,6 +207,7 @@ async fn unknown_events_are_told_what_is_taken() {
             "SNS",
             "EnvironmentSwitch",
             "rollback",
+            "drill",
         ] {
             assert!(error.contains(shape), "{name}: {error}");
         }
@@ -203,25 +216,122 @@ async fn unknown_events_are_told_what_is_taken() {
 }
 
 /// What each bad command is told, in part.
-const TOLD: [(&str, &str, &str); 11] = [
-    ("field", "invalid_command", "unknown field `force`"),
-    ("field-start", "invalid_command", "unknown field `weight`"),
-    ("max", "invalid_command", "maxSeconds"),
-    ("no-strategy", "invalid_command", "missing field `strategy`"),
-    ("operator", "invalid_command", "operator"),
-    ("percent", "invalid_command", "strategy.percent is 100"),
-    ("steps-shrink", "invalid_command", "steps[1]"),
-    ("strategy", "invalid_command", "all-at-once"),
-    ("to", "invalid_command", "`blue` or `green`"),
-    ("unknown", "unknown_command", "start, plan, status"),
-    ("version", "invalid_command", "published version"),
+const TOLD: [(&str, &str); 43] = [
+    ("action-number", "start, plan, status"),
+    ("alarm-empty", "alarm is \"\": it takes 1 to 255 printable"),
+    ("alarm-list", "alarm is a list: it takes a string"),
+    ("bake-float", "bakeSeconds is 60.5: it takes a whole number"),
+    (
+        "bake-negative",
+        "bakeSeconds is -1: it takes a whole number",
+    ),
+    (
+        "drift",
+        "onDrift is \"ignore\": it takes `repair` or `hold`",
+    ),
+    (
+        "exposed-payments",
+        "maxExposedPayments is 0: it takes a whole number from 1",
+    ),
+    (
+        "exposed-seconds",
+        "maxExposedSeconds is \"60\": it takes a whole number",
+    ),
+    (
+        "field",
+        "unknown field `force`: known are action, operator, reason",
+    ),
+    ("field-nested", "unknown field `versions.red`"),
+    ("field-start", "unknown field `weight`"),
+    ("field-strategy", "unknown field `strategy.weight`"),
+    ("history-id", "migrationId is \"a b\": it takes 1 to 64"),
+    ("many-mistakes", "to is \"red\""),
+    ("max", "maxSeconds is 0"),
+    (
+        "max-text",
+        "maxSeconds is \"3600\": it takes a whole number",
+    ),
+    ("migration-id", "migrationId is \"../m-1\""),
+    (
+        "no-strategy",
+        "missing field `strategy`: it takes an object",
+    ),
+    (
+        "no-to",
+        "plan: missing field `to`: it takes `blue` or `green`",
+    ),
+    ("null", "operator is null: it takes a string"),
+    (
+        "operator",
+        "operator is \"a\\nb\": it takes 1 to 256 printable",
+    ),
+    ("percent", "strategy.percent is 100"),
+    (
+        "percent-float",
+        "strategy.percent is 5.0: it takes a whole number",
+    ),
+    (
+        "percent-huge",
+        "strategy.stepPercent is 300: it takes a whole number from 1 to 100",
+    ),
+    ("percent-zero", "strategy.percent is 0"),
+    ("plan-field", "unknown field `dryRun`"),
+    ("reason-long", "reason is \"xxx"),
+    ("repeated-field", "given twice: `operator`"),
+    ("repeated-nested", "given twice: `percent`"),
+    (
+        "step-list",
+        "strategy.steps[0] is a list: it takes a JSON object",
+    ),
+    ("steps-empty", "0 steps"),
+    ("steps-many", "101 steps"),
+    (
+        "steps-object",
+        "strategy.steps is an object: it takes a JSON list",
+    ),
+    ("steps-shrink", "steps[1]"),
+    ("strategy", "all-at-once"),
+    (
+        "strategy-list",
+        "strategy is a list: it takes a JSON object",
+    ),
+    (
+        "strategy-text",
+        "strategy is \"all-at-once\": it takes a JSON object",
+    ),
+    ("strategy-week", "strategy.bakeSeconds is 604801"),
+    ("to", "to is \"red\": it takes `blue` or `green`"),
+    ("to-number", "to is 1: it takes a string"),
+    ("unknown", "rollback, tick, drill"),
+    ("version", "published version"),
+    (
+        "versions-list",
+        "versions is a list: it takes a JSON object",
+    ),
 ];
+
+#[test]
+fn all_mistakes_of_a_command_are_told_at_once() {
+    let Event::Refused { message, .. } = read("bad-command-many-mistakes") else {
+        panic!("it was taken");
+    };
+    for part in [
+        "start: ",
+        "to is \"red\"",
+        "strategy.percent is \"5\"",
+        "missing field `strategy.bakeSeconds`",
+        "unknown field `weight`",
+        "maxSeconds is 0",
+    ] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
 
 #[tokio::test]
 async fn bad_commands_are_refused_with_the_state_and_change_nothing() {
     let told: BTreeMap<String, _> = TOLD
         .iter()
-        .map(|(name, code, text)| (format!("bad-command-{name}"), (*code, *text)))
+        .map(|(name, text)| (format!("bad-command-{name}"), *text))
         .collect();
     for name in names("bad-command-") {
         let world = healthy();
@@ -231,11 +341,15 @@ async fn bad_commands_are_refused_with_the_state_and_change_nothing() {
             marker: None,
             revision: 1,
         });
-        let (code, text) = told
+        let text = told
             .get(&name)
             .unwrap_or_else(|| panic!("{name} is not tested"));
+        let code = match name.as_str() {
+            "bad-command-unknown" | "bad-command-action-number" => "unknown_command",
+            _ => "invalid_command",
+        };
         let answer = handle(&world, &sample(&name)).await.unwrap();
-        assert_eq!(answer["error"]["code"], *code, "{name}: {answer}");
+        assert_eq!(answer["error"]["code"], code, "{name}: {answer}");
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains(text), "{name}: {message}");
         assert_eq!(answer["phase"], Phase::Idle.as_str());
