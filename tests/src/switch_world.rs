@@ -77,6 +77,9 @@ pub enum Way {
     Api,
 }
 
+/// A variable's value, made from the stack's outputs.
+pub type Made = fn(&BTreeMap<String, String>) -> Value;
+
 /// All of it.
 pub struct SwitchWorld {
     cloud: Cloud,
@@ -94,7 +97,7 @@ impl SwitchWorld {
     }
 
     /// As [`SwitchWorld::start`], with more of the switch's variables, each made from the stack's outputs.
-    pub async fn start_with(variables: &[(&str, fn(&BTreeMap<String, String>) -> Value)]) -> Self {
+    pub async fn start_with(variables: &[(&str, Made)]) -> Self {
         let more = variables;
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::create_dir_all(folder.path().join("logs")).expect("a writable folder");

@@ -2,7 +2,6 @@
 //!
 //! Events come only on a transition, so an alarm that is already in ALARM is silent: it must be polled.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
@@ -72,7 +71,9 @@ impl CloudWatchAlarms {
                 member.detection_seconds
             });
             if let Some(reading) = found.get_mut(&name) {
-                reading.detection_seconds = seconds.min_by_key(slowness).flatten();
+                // One that is not known is slower than any.
+                let slowest = seconds.max_by_key(|seconds| seconds.unwrap_or(u64::MAX));
+                reading.detection_seconds = slowest.flatten();
             }
         }
         Ok(found)
@@ -120,11 +121,6 @@ type Found = (
     BTreeMap<String, GuardReading>,
     BTreeMap<String, Vec<String>>,
 );
-
-/// Orders times from the slowest to the fastest; one that is not known is slower than any.
-fn slowness(seconds: &Option<u64>) -> Reverse<u64> {
-    Reverse(seconds.unwrap_or(u64::MAX))
-}
 
 #[async_trait]
 impl AlarmReader for CloudWatchAlarms {

@@ -104,7 +104,8 @@ impl Executor {
         deadline: Deadline,
     ) -> Result<Outcome, ExecutorError> {
         let mut run = Run::new(self, trigger);
-        tokio::time::timeout(deadline.remaining(), run.rounds())
+        // On the heap: what a round holds of readings is large.
+        tokio::time::timeout(deadline.remaining(), Box::pin(run.rounds()))
             .await
             .unwrap_or(Err(ExecutorError::OutOfTime))
     }
@@ -141,7 +142,7 @@ impl Executor {
         deadline: Deadline,
     ) -> Result<(State, Observation), ExecutorError> {
         let mut run = Run::new(self, trigger);
-        tokio::time::timeout(deadline.remaining(), run.observe())
+        tokio::time::timeout(deadline.remaining(), Box::pin(run.observe()))
             .await
             .unwrap_or(Err(ExecutorError::OutOfTime))
     }
