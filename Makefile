@@ -11,7 +11,7 @@ PYTHON := $(VENV)/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
-FUNCTIONS := payment-validation environment-switcher pre-migration-validator
+FUNCTIONS := payment-validation environment-switcher pre-migration-validator secret-rotation
 LAB_ARGS ?=
 FUZZ_SECONDS ?= 60
 
@@ -56,7 +56,8 @@ build: setup ## Build the functions and the command line
 run: build ## Run the lab: two cutovers of live payments, on this machine (LAB_ARGS='--rate 100' and the like)
 	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug $(LAB_ARGS)
 
-soak: build ## Steady load: 200 payments a second from 32 clients for a minute, reconciled
+soak: build ## 10,000 simulated switches over a failing cloud; then 200 payments a second for a minute, reconciled
+	CUTOVER_SEEDS=10000 cargo test -p environment-switcher --test simulator no_rule -- --nocapture
 	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug --rate 200 --clients 32 --steady-seconds 60
 
 check: setup ## Format, lints, template, Python

@@ -20,8 +20,8 @@ use crate::{binaries, project};
 const DEPLOY_MAX: Duration = Duration::from_mins(1);
 /// What the switch has for one event.
 const EVENT_MAX: Duration = Duration::from_secs(20);
-/// How long anything that is waited for may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long anything that is waited for may take: a metric counts once its minute is over, and the next was begun.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Time between two ticks of a test.
 const TICK: Duration = Duration::from_millis(500);
 /// The name that the weighted records share.
@@ -90,6 +90,12 @@ pub struct SwitchWorld {
 impl SwitchWorld {
     /// Starts everything; all traffic goes to blue.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`SwitchWorld::start`], with more of the switch's variables, each made from the stack's outputs.
+    pub async fn start_with(variables: &[(&str, fn(&BTreeMap<String, String>) -> Value)]) -> Self {
+        let more = variables;
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::create_dir_all(folder.path().join("logs")).expect("a writable folder");
         let options = CloudOptions {
@@ -105,7 +111,7 @@ impl SwitchWorld {
         ];
         let ports: Vec<u16> = origins.iter().map(|origin| origin.port).collect();
         let outputs = deploy(&cloud, &template(&ports)).await;
-        let variables = [
+        let mut variables = vec![
             ("AWS_ENDPOINT_URL", cloud.endpoint().to_owned()),
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -118,6 +124,10 @@ impl SwitchWorld {
                 json!({"blue": ["errors-blue"], "green": ["errors-green"]}).to_string(),
             ),
         ];
+        let more = more
+            .iter()
+            .map(|(name, made)| (*name, made(&outputs).to_string()));
+        variables.extend(more);
         let log = folder.path().join("logs/environment-switcher.log");
         let binary = binaries().join("environment-switcher");
         let switch = Sandbox::start(&binary, &variables, &log).await;
@@ -183,6 +193,12 @@ impl SwitchWorld {
             "{topic}: {}",
             sent.text().await.unwrap_or_default()
         );
+    }
+
+    /// An output of the stack.
+    #[must_use]
+    pub fn output(&self, name: &str) -> &str {
+        &self.outputs[name]
     }
 
     /// How many of `requests` requests green answers; every one is answered by one of both.
@@ -330,11 +346,55 @@ fn template(ports: &[u16]) -> Value {
         "RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "Deployment"}, "StageName": "prod",
         "Variables": {"color": "blue"},
     }});
+    for (id, resource) in replication() {
+        resources[id] = resource;
+    }
     json!({
         "Resources": resources,
         "Outputs": {
+            "Task": output("Task"),
             "Rule": output("Rule"), "BlueGroup": output("BlueGroup"), "GreenGroup": output("GreenGroup"),
             "Zone": output("Zone"), "Api": output("Api"),
         },
     })
+}
+
+/// A task that copies from blue to green.
+fn replication() -> [(&'static str, Value); 5] {
+    let endpoint = |kind: &str| {
+        json!({"Type": "AWS::DMS::Endpoint", "Properties": {
+            "EndpointIdentifier": format!("pay-{kind}"), "EndpointType": kind, "EngineName": "aurora",
+            "ServerName": "127.0.0.1", "Port": "3306", "Username": "dms", "Password": "of-the-test",
+        }})
+    };
+    let all = json!({"rules": [{
+        "rule-type": "selection", "rule-id": "1", "rule-name": "1", "rule-action": "include",
+        "object-locator": {"schema-name": "pay", "table-name": "payments"},
+    }]});
+    [
+        (
+            "Subnets",
+            json!({"Type": "AWS::DMS::ReplicationSubnetGroup", "Properties": {
+                "ReplicationSubnetGroupIdentifier": "group", "ReplicationSubnetGroupDescription": "two zones",
+                "SubnetIds": ["subnet-a", "subnet-b"],
+            }}),
+        ),
+        (
+            "Copier",
+            json!({"Type": "AWS::DMS::ReplicationInstance", "Properties": {
+                "ReplicationInstanceIdentifier": "copier", "ReplicationInstanceClass": "dms.t3.medium",
+                "ReplicationSubnetGroupIdentifier": {"Ref": "Subnets"},
+            }}),
+        ),
+        ("Source", endpoint("source")),
+        ("Target", endpoint("target")),
+        (
+            "Task",
+            json!({"Type": "AWS::DMS::ReplicationTask", "Properties": {
+                "ReplicationTaskIdentifier": "blue-to-green", "MigrationType": "full-load-and-cdc",
+                "ReplicationInstanceArn": {"Ref": "Copier"}, "SourceEndpointArn": {"Ref": "Source"},
+                "TargetEndpointArn": {"Ref": "Target"}, "TableMappings": all.to_string(),
+            }}),
+        ),
+    ]
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of the workspace may depend on, of the workspace's own crates.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("cutover-domain", &[]),
     ("cutover-ports", &["cutover-domain"]),
     ("cutover-aws", &["cutover-domain", "cutover-ports"]),
@@ -47,6 +47,16 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "cutover-ledger",
             "cutover-lambda",
             "cutover-custom-resource",
+        ],
+    ),
+    (
+        "secret-rotation",
+        &[
+            "cutover-domain",
+            "cutover-ports",
+            "cutover-aws",
+            "cutover-ledger",
+            "cutover-lambda",
         ],
     ),
     (

@@ -177,3 +177,28 @@ fn pre_migration_validator_names_every_wrong_variable() {
         ],
     );
 }
+
+#[test]
+fn secret_rotation_names_every_wrong_variable() {
+    assert_refused(&run("secret-rotation", &[]), &["ENVIRONMENT"]);
+    let output = run(
+        "secret-rotation",
+        &[
+            ("ENVIRONMENT", "dev payment"),
+            ("STRATEGY", "none"),
+            ("PASSWORD_LENGTH", "4"),
+            ("EXCLUDE_PUNCTUATION", "perhaps"),
+            ("CA_BUNDLE", "/nonexistent.pem"),
+        ],
+    );
+    assert_refused(
+        &output,
+        &[
+            "ENVIRONMENT",
+            "STRATEGY",
+            "PASSWORD_LENGTH",
+            "EXCLUDE_PUNCTUATION",
+            "CA_BUNDLE",
+        ],
+    );
+}

@@ -1,5 +1,7 @@
 //! The real switch over a load balancer, names and an API's canary at once: what it says is what requests meet.
 
+use std::time::Instant;
+
 use cutover_tests::switch_world::{SwitchWorld, Way};
 use serde_json::{Value, json};
 
@@ -52,16 +54,22 @@ async fn three_routers_shift_and_come_back_together() {
     // 50 of 200 expected; six standard deviations are 37.
     everyone_meets(&world, 13..=87).await;
     // One command takes all traffic back, whatever DNS still has to do.
+    let began = Instant::now();
     let back = world
         .command(&json!({"action": "rollback", "reason": "test"}))
         .await;
     assert!(verified(&back, 0), "{back:#}");
+    let written = began.elapsed();
     for way in [Way::Alb, Way::Api] {
         assert_eq!(world.green_of(way, REQUESTS).await, 0, "{way:?}");
     }
     world
         .until(&tick(), |answer| answer["phase"] == "rolled_back")
         .await;
+    println!(
+        "rollback: read back from all routers after {written:?}, in effect everywhere after {:?}",
+        began.elapsed()
+    );
     everyone_meets(&world, 0..=0).await;
     world.stop().await;
 }
@@ -95,5 +103,62 @@ async fn faults_of_one_router_do_not_hold_the_others() {
         .until(&tick(), |answer| answer["phase"] == "rolled_back")
         .await;
     everyone_meets(&world, 0..=0).await;
+    world.stop().await;
+}
+
+/// A copy that does not run, and one of which nobody says how far it is, hold the first step; counts that nobody sent hold the
+/// second one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_of_copies_and_counts_holds_each_step() {
+    let world = SwitchWorld::start_with(&[
+        ("REPLICATION", |outputs| {
+            json!({"tasks": [{"arn": outputs["Task"], "direction": "blue-to-green"}], "maxLagSeconds": 5})
+        }),
+        ("METRICS", |_| {
+            let m = |color: &str, name: &str| {
+                json!({"namespace": "Test", "name": name, "dimensions": {"Color": color}, "stat": "Sum"})
+            };
+            let of = |color: &str| json!({"requests": m(color, "Requests"), "failures": m(color, "Failures")});
+            json!({"blue": of("blue"), "green": of("green")})
+        }),
+    ])
+    .await;
+    let begin = json!({
+        "action": "start", "to": "green", "migrationId": "held", "bakeSeconds": 600, "maxSeconds": 3000,
+        "strategy": {"type": "steps", "steps": [{"percent": 25, "bakeSeconds": 1}, {"percent": 50, "bakeSeconds": 600}]},
+    });
+    let task = world.output("Task").to_owned();
+    let replication = |status: &str, lag: Option<u32>| json!({"task": task, "status": status, "sourceLatencySeconds": lag, "targetLatencySeconds": lag});
+    let is_held = |answer: &Value, told: &str| {
+        let decision = answer["decision"].to_string() + &answer["error"].to_string();
+        verified(answer, 0) && decision.contains(told)
+    };
+    world
+        .control("replication", &replication("stopped", None))
+        .await;
+    world
+        .until(&begin, |answer| answer["error"].is_null())
+        .await;
+    world
+        .until(&tick(), |answer| is_held(answer, "the task is stopped"))
+        .await;
+    world
+        .control("replication", &replication("running", None))
+        .await;
+    world
+        .until(&tick(), |answer| is_held(answer, "no CDCLatencySource"))
+        .await;
+    world
+        .control("replication", &replication("running", Some(1)))
+        .await;
+    world.until(&tick(), |answer| verified(answer, 25)).await;
+    let held = world
+        .until(&tick(), |answer| {
+            answer["decision"]
+                .to_string()
+                .contains("too few to compare with")
+        })
+        .await;
+    assert!(verified(&held, 25), "{held:#}");
     world.stop().await;
 }

@@ -2,7 +2,8 @@
 //!
 //! Events come only on a transition, so an alarm that is already in ALARM is silent: it must be polled.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -13,6 +14,7 @@ use aws_sdk_cloudwatch::types::{
 use cutover_domain::switch::{AlarmState, GuardReading};
 use cutover_ports::switch::AlarmReader;
 
+use crate::composite_rule::members;
 use crate::failure::failure;
 
 /// Names that one DescribeAlarms call takes.
@@ -51,7 +53,34 @@ impl CloudWatchAlarms {
 
     /// Every alarm of those names that there is.
     async fn found(&self, names: &[String]) -> Result<BTreeMap<String, GuardReading>, String> {
-        let mut found = BTreeMap::new();
+        let (mut found, rules) = self.pages(names).await?;
+        let members: BTreeSet<&String> = rules.values().flatten().collect();
+        if members.is_empty() {
+            return Ok(found);
+        }
+        let members: Vec<String> = members.into_iter().cloned().collect();
+        let mut of_members = BTreeMap::new();
+        for names in members.chunks(NAMES_MAX) {
+            // What is not learnt of a member leaves the composite alarm's time unknown, not its state.
+            if let Ok((some, _)) = self.pages(names).await {
+                of_members.extend(some);
+            }
+        }
+        for (name, members) in rules {
+            let seconds = members.iter().map(|member| {
+                let member = of_members.get(member)?;
+                member.detection_seconds
+            });
+            if let Some(reading) = found.get_mut(&name) {
+                reading.detection_seconds = seconds.min_by_key(slowness).flatten();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every alarm of those names that there is, and the members of those that are composite.
+    async fn pages(&self, names: &[String]) -> Result<Found, String> {
+        let (mut found, mut rules) = Found::default();
         let mut token = None;
         for _page in 0..PAGES_MAX {
             let page = self
@@ -73,13 +102,28 @@ impl CloudWatchAlarms {
                     .chain(composite)
                     .map(|reading| (reading.name.clone(), reading)),
             );
+            rules.extend(page.composite_alarms().iter().filter_map(|alarm| {
+                let members = members(alarm.alarm_rule()?)?;
+                Some((alarm.alarm_name()?.to_owned(), members))
+            }));
             token = page.next_token;
             if token.is_none() {
-                return Ok(found);
+                return Ok((found, rules));
             }
         }
         Err(format!("more than {PAGES_MAX} pages of alarms"))
     }
+}
+
+/// Readings by name, and names of members by the name of their composite alarm.
+type Found = (
+    BTreeMap<String, GuardReading>,
+    BTreeMap<String, Vec<String>>,
+);
+
+/// Orders times from the slowest to the fastest; one that is not known is slower than any.
+fn slowness(seconds: &Option<u64>) -> Reverse<u64> {
+    Reverse(seconds.unwrap_or(u64::MAX))
 }
 
 #[async_trait]
@@ -105,7 +149,7 @@ fn of_metric(alarm: &MetricAlarm) -> GuardReading {
     }
 }
 
-/// How long its members need is not known here: they may be alarms, and composite alarms, of any name.
+/// How long it needs is how long its members need, which are read apart. Of a composite member that is not looked into.
 fn of_composite(alarm: &CompositeAlarm) -> GuardReading {
     let by = alarm.actions_suppressed_by();
     GuardReading {
@@ -267,6 +311,36 @@ mod tests {
         let query = json!({"AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true});
         let readings = read(&["a"], vec![page(&[query], &[], None)]).await;
         assert_eq!(readings[0].detection_seconds, None);
+    }
+
+    #[tokio::test]
+    async fn a_composite_alarm_is_as_slow_as_its_slowest_member() {
+        let composite = |rule: &str| json!({"AlarmName": "a", "StateValue": "OK", "ActionsEnabled": true, "AlarmRule": rule});
+        let mut slow = alarm("slow", "OK");
+        slow["EvaluationPeriods"] = json!(5);
+        let members = || page(&[alarm("fast", "OK"), slow.clone()], &[], None);
+        for (rule, answers, seconds) in [
+            ("ALARM(fast) OR ALARM(\"slow\")", vec![members()], Some(300)),
+            ("ALARM(fast)", vec![members()], Some(180)),
+            ("ALARM(fast) OR ALARM(gone)", vec![members()], None),
+            (
+                "ALARM(fast) OR ALARM(b)",
+                vec![page(&[alarm("fast", "OK")], &[composite("ALARM(x)")], None)],
+                None,
+            ),
+            ("AT_LEAST(1, ALARM, (fast))", vec![], None),
+            (
+                "ALARM(fast)",
+                vec![Answer::Lost, Answer::Lost, Answer::Lost],
+                None,
+            ),
+        ] {
+            let mut all = vec![page(&[], &[composite(rule)], None)];
+            all.extend(answers);
+            let readings = read(&["a"], all).await;
+            assert_eq!(readings[0].detection_seconds, seconds, "{rule}");
+            assert!(readings[0].is_healthy(), "{rule}");
+        }
     }
 
     #[tokio::test]

@@ -237,11 +237,12 @@ impl Router for LambdaAlias {
                     .collect();
                 Err(self.failed("Invoke", format!("function error: {said}").into()))
             }
-            // The invocation that wakes an idle version is refused itself, and the version is Pending from then on.
+            // The invocation that wakes an idle version is refused itself, and so is any while it is Pending.
             Err(error)
-                if error.as_service_error().is_some_and(
-                    aws_sdk_lambda::operation::invoke::InvokeError::is_resource_not_ready_exception,
-                ) =>
+                if error.as_service_error().is_some_and(|refused| {
+                    refused.is_resource_not_ready_exception()
+                        || refused.is_resource_conflict_exception()
+                }) =>
             {
                 Ok(())
             }

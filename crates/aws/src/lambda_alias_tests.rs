@@ -162,6 +162,8 @@ async fn a_version_is_woken_by_its_health_action() {
     let waking = || error(502, "ResourceNotReadyException");
     let (router, _) = self::router(vec![waking(), waking(), waking()]).await;
     router.warm(Environment::Green, &versions()).await.unwrap();
+    let (router, _) = self::router(vec![error(409, "ResourceConflictException")]).await;
+    router.warm(Environment::Green, &versions()).await.unwrap();
     let crashed = json!({"errorMessage": "exited"});
     let crashed = Answer::json(200, &crashed).with("x-amz-function-error", "Unhandled");
     let (router, _) = self::router(vec![crashed]).await;

@@ -33,6 +33,8 @@ pub mod api_gateway_canary;
 #[cfg(feature = "apigateway")]
 mod api_gateway_canary_tests;
 #[cfg(feature = "cloudwatch")]
+mod composite_rule;
+#[cfg(feature = "cloudwatch")]
 pub mod counts;
 pub mod failure;
 #[cfg(feature = "lambda")]

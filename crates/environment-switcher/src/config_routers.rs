@@ -589,6 +589,19 @@ mod tests {
         );
     }
 
+    /// `docs/routers.md` names every type and field that is taken.
+    #[test]
+    fn every_field_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/routers.md");
+        let docs = std::fs::read_to_string(path).unwrap();
+        let quoted = TAKES.split('"').skip(1).step_by(2);
+        let names: Vec<&str> = quoted.filter(|name| *name != "type").collect();
+        assert!(names.len() > 15, "{names:?}");
+        for name in names {
+            assert!(docs.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
     #[test]
     fn the_list_as_a_whole_is_checked_and_all_mistakes_are_told() {
         let mut other_versions = alias();

@@ -32,12 +32,13 @@ const VALIDATION: CallLimits = CallLimits {
     attempts_max: 1,
 };
 
-/// The fence is one short statement in each ledger; a tick tries it again if it does not stand.
+/// The fence waits in each ledger for payments that are being written, up to 20 s, and for a cold start in the VPC. A tick
+/// tries it again if it does not stand.
 const FENCE: CallLimits = CallLimits {
     connect: Duration::from_secs(1),
-    attempt: Duration::from_secs(10),
-    operation: Duration::from_secs(12),
-    attempts_max: 2,
+    attempt: Duration::from_secs(25),
+    operation: Duration::from_secs(25),
+    attempts_max: 1,
 };
 
 fn main() -> ExitCode {

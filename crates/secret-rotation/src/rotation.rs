@@ -202,6 +202,14 @@ impl<V: SecretVersions, D: Databases> Run<'_, V, D> {
     }
 
     async fn test(&mut self, request: &Request) -> Result<Outcome, RotationError> {
+        // A rotation that is configured and not begun is tried with this step alone, on a copy of the current version.
+        let current = self.current().await?;
+        if let Some(copy) = self.pending(request).await?
+            && current.is_copied_by(&copy)
+        {
+            self.prove(&copy).await?;
+            return Ok(Outcome::Tested);
+        }
         let pair = self.pair(request).await?;
         self.prove(&pair.pending).await?;
         Ok(Outcome::Tested)

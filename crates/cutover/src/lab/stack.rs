@@ -87,6 +87,7 @@ impl Release {
             ("PaymentValidationKey", "payment-validation"),
             ("EnvironmentSwitcherKey", "environment-switcher"),
             ("PreMigrationValidatorKey", "pre-migration-validator"),
+            ("SecretRotationKey", "secret-rotation"),
         ] {
             let package = package(function, binaries)?;
             files.put(CODE_BUCKET, &package.key, package.bytes).await?;

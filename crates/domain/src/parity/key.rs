@@ -21,6 +21,8 @@ pub struct ComparedColumn {
     pub collation: Option<String>,
     /// Whether both sides store the same bytes for the same text.
     pub same_charset: bool,
+    /// Whether a side may hold NULL in it.
+    pub nullable: bool,
 }
 
 /// A table that can be compared.
@@ -104,6 +106,7 @@ fn compared_columns(
                 charset: column.charset.clone(),
                 collation: column.collation.clone(),
                 same_charset: column.charset == other.charset,
+                nullable: column.nullable || other.nullable,
             })
         })
         .collect()

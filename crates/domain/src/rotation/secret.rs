@@ -303,6 +303,12 @@ impl DatabaseSecret {
         differs
     }
 
+    /// Whether `other` says the same, field by field.
+    #[must_use]
+    pub fn is_copied_by(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+
     /// The names of fields by which `other` is of another server.
     #[must_use]
     pub fn elsewhere(&self, other: &Self) -> Vec<&'static str> {

@@ -253,16 +253,15 @@ impl Case<'_> {
                     "not_validated",
                     "the candidate was not validated yet".to_owned(),
                 ),
-            Phase::Shifting | Phase::Paused => match self.refuse_promotion(migration) {
-                Some(refused) => refused,
-                None => {
-                    let mut next = self.state.clone();
-                    next.phase = Phase::Shifting;
-                    let (weights, why) =
-                        (Weights::all(migration.to), format!("promote{}", told(by)));
-                    self.order(next, Purpose::Step(last), weights, Verb::Promote, why)
+            Phase::Shifting | Phase::Paused => {
+                if let Some(refused) = self.refuse_promotion(migration) {
+                    return refused;
                 }
-            },
+                let mut next = self.state.clone();
+                next.phase = Phase::Shifting;
+                let (weights, why) = (Weights::all(migration.to), format!("promote{}", told(by)));
+                self.order(next, Purpose::Step(last), weights, Verb::Promote, why)
+            }
             Phase::Baking => self.refuse(
                 "already_baking",
                 "all traffic is on the candidate".to_owned(),

@@ -203,7 +203,12 @@ impl Observation {
     #[must_use]
     pub fn health(&self, environment: Environment) -> Health {
         let guards = self.guards_of(environment);
-        if guards.iter().any(|guard| guard.state == AlarmState::Alarm) {
+        // An event counts, whatever the poll of the same moment says: one of the two is late.
+        let is_told = |guard: &GuardReading| matches!(&self.trigger, Trigger::Alarm { name, state: AlarmState::Alarm, .. } if *name == guard.name);
+        if guards
+            .iter()
+            .any(|guard| guard.state == AlarmState::Alarm || is_told(guard))
+        {
             Health::Alarming
         } else if !guards.is_empty() && guards.iter().all(GuardReading::is_healthy) {
             Health::Healthy

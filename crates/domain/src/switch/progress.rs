@@ -149,7 +149,7 @@ impl Case<'_> {
         next.phase = Phase::Shifting;
         let weights = Weights::share(migration.to, percent);
         let bounded = if percent < planned.percent {
-            format!("; {} % is as far as the exposure budget goes", percent)
+            format!("; {percent} % is as far as the exposure budget goes")
         } else {
             String::new()
         };

@@ -172,6 +172,10 @@ impl Case<'_> {
                 }
                 Purpose::RollBack if migration.refused_by_validation => next.phase = Phase::Failed,
                 Purpose::RollBack => next.phase = Phase::RolledBack,
+                // What was seen while the candidate had another share is no bake of this one.
+                Purpose::Repair if migration.step.is_some() && next.phase.is_forward() => {
+                    migration.step_at_ms = self.now_ms;
+                }
                 Purpose::Create | Purpose::Repair => {}
             }
         }

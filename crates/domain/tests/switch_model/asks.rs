@@ -9,7 +9,7 @@ use cutover_domain::switch::{
 };
 
 use crate::setups::{Kind, Setup};
-use crate::world::{BAKE_UNITS, Invocation, MAX_UNITS, Route, World};
+use crate::world::{BAKE_UNITS, Invocation, Route, World};
 
 const GUARD: &str = "errors";
 
@@ -74,7 +74,7 @@ fn start(setup: &Setup, to: Environment, id: u8) -> Start {
         migration_id: format!("{to}-{id}"),
         to,
         steps: setup.shares.iter().map(step).collect(),
-        max_seconds: MAX_UNITS,
+        max_seconds: setup.units_max(),
         on_drift: setup.on_drift,
         versions: Versions::default(),
         max_exposed_payments: None,
@@ -205,10 +205,10 @@ pub fn asks(setup: &Setup, world: &World) -> Vec<Guise> {
         }
     }
     if setup.routers.len() > 1 {
-        let reachable = asks.clone();
         for down in 0..setup.routers.len() {
             let down = Some(down);
-            asks.extend(reachable.iter().map(|guise| Guise { down, ..*guise }));
+            let asked = [tick, Guise::blind(Ask::RollBack)];
+            asks.extend(asked.map(|guise| Guise { down, ..guise }));
         }
     }
     asks

@@ -2,7 +2,7 @@
 
 use cutover_domain::switch::{
     Action, Decision, Environment, FenceOrder, FenceSeen, MayWrite, Observation, Order, Phase,
-    State, Validation,
+    Purpose, State, Validation,
 };
 use stateright::{Model, Property};
 
@@ -17,6 +17,10 @@ const LATE_MAX: usize = 1;
 pub type Decide = fn(&State, u64, &Observation) -> Decision;
 
 /// How the executor's hands work. All true in production; each is broken once by a mutant.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is broken alone, whatever the others are"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct Hands {
     /// The state is stored on the condition that its generation still stands.
@@ -287,12 +291,19 @@ impl SwitchModel {
 
     fn land(&self, world: &mut World, order: &Order, router: usize) {
         let candidate = world.candidate();
+        let is_repair = world
+            .state
+            .intent
+            .as_ref()
+            .is_some_and(|intent| intent.purpose == Purpose::Repair);
         let route = &mut world.routes[router];
+        let was = (route.blue, route.green);
         route.blue = order.weights.of(Environment::Blue);
         route.green = order.weights.of(Environment::Green);
         if !self.hands.weights_arrive && order.weights.of(order.base) < 100 {
             route.blue = 0;
         }
+        let is = (route.blue, route.green);
         route.base = order.base;
         route.marker = order.generation;
         if self.setup.routers[router] == Kind::Delayed {
@@ -300,7 +311,7 @@ impl SwitchModel {
         }
         let has_all = world.routes.iter().all(|route| route.of(candidate) == 100);
         world.past.all_units = match world.past.all_units {
-            Some(units) if has_all => Some(units),
+            Some(units) if has_all && !(is_repair && was != is) => Some(units),
             _ => has_all.then_some(0),
         };
         Self::outdate(world, router);
@@ -309,13 +320,13 @@ impl SwitchModel {
     /// Every revision of this router that was read before is an old one now.
     fn outdate(world: &mut World, router: usize) {
         for other in &mut world.invocations {
-            let targets = match &mut other.stage {
-                Stage::Store {
-                    act: Some(Act::Write { targets, .. }),
-                    ..
-                }
-                | Stage::Act(Act::Write { targets, .. }) => targets,
-                _ => continue,
+            let (Stage::Store {
+                act: Some(Act::Write { targets, .. }),
+                ..
+            }
+            | Stage::Act(Act::Write { targets, .. })) = &mut other.stage
+            else {
+                continue;
             };
             for target in targets.iter_mut().filter(|target| target.router == router) {
                 if target.known == Known::Current {
@@ -401,7 +412,6 @@ impl SwitchModel {
         (route.blue, route.green) = (100 - green, green);
         route.change += 1;
         world.past.is_disturbed = true;
-        world.past.all_units = None;
         Self::outdate(world, router);
     }
 
@@ -445,7 +455,8 @@ impl Model for SwitchModel {
             match &invocation.stage {
                 Stage::Look => moves.push(Move::Look(i)),
                 Stage::Store { .. } => {
-                    moves.extend([Answer::Known, Answer::Lost].map(|answer| Move::Store(i, answer)))
+                    let answers = [Answer::Known, Answer::Lost];
+                    moves.extend(answers.map(|answer| Move::Store(i, answer)));
                 }
                 Stage::Act(act) => {
                     let answers = self.answers(act).iter();

@@ -361,7 +361,7 @@ fn a_start_that_does_not_open_the_ledgers_is_found() {
         step(&state, now_ms, seen)
     }
     let found = finds(forgetful, Hands::PROPER, FENCE);
-    has(&found, "no traffic where the ledgers take no payments");
+    has(&found, "a fence that was ordered stands after one tick");
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn a_ledger_that_takes_an_older_epoch_is_found() {
     };
     has(
         &finds(step, hands, FENCE),
-        "no traffic where the ledgers take no payments",
+        "a fence that was ordered stands after one tick",
     );
 }
 
@@ -471,7 +471,7 @@ fn one_router_taken_for_all_is_found() {
         step(state, now_ms, &seen)
     }
     let found = finds(hasty, Hands::PROPER, ROUTERS);
-    has(&found, "rolled back means that the candidate has nothing");
+    has(&found, "traffic above the plan is taken back by one tick");
 }
 
 #[test]
@@ -520,7 +520,11 @@ fn a_stack_update_that_resets_a_migration_is_found() {
             seen.trigger,
             Trigger::Resource(ResourceChange::Update { .. })
         );
-        if is_update && state.phase == Phase::Shifting && decision.refusal.is_some() {
+        if is_update
+            && state.phase == Phase::Baking
+            && state.intent.is_none()
+            && decision.refusal.is_some()
+        {
             decision.refusal = None;
             decision.next.generation = state.generation + 1;
             decision.next.intended = Weights::all(state.active);

@@ -15,6 +15,7 @@ pub enum Kind {
 }
 
 /// One exploration.
+#[allow(clippy::struct_excessive_bools, reason = "features, present or not")]
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
     pub name: &'static str,
@@ -38,6 +39,13 @@ pub struct Setup {
     /// CloudFormation updates the stack, and rolls updates back.
     pub stack: bool,
     pub on_drift: OnDrift,
+}
+
+impl Setup {
+    /// After how many units of time an unfinished migration is rolled back: the bakes, and one more.
+    pub fn units_max(&self) -> u64 {
+        u64::try_from(self.shares.len()).unwrap() + 1
+    }
 }
 
 const PLAIN: Setup = Setup {
@@ -81,12 +89,14 @@ pub const COUNTS: Setup = Setup {
 pub const ROUTERS: Setup = Setup {
     name: "two routers",
     routers: &[Kind::Conditional, Kind::Plain],
+    shares: &[100],
     ..PLAIN
 };
 
 pub const DELAYED: Setup = Setup {
     name: "delayed router",
     routers: &[Kind::Delayed],
+    shares: &[100],
     ..PLAIN
 };
 
@@ -94,8 +104,15 @@ pub const FENCE: Setup = Setup {
     name: "fence and replication",
     fence: true,
     shares: &[100],
-    migrations: 2,
     ..PLAIN
+};
+
+/// What one migration left in the ledgers, met by the next.
+pub const FENCE_AGAIN: Setup = Setup {
+    name: "fence and replication, a second migration",
+    migrations: 2,
+    invocations: 1,
+    ..FENCE
 };
 
 pub const STRANGER: Setup = Setup {
@@ -107,6 +124,7 @@ pub const STRANGER: Setup = Setup {
 pub const STRANGER_HOLD: Setup = Setup {
     name: "stranger, drift is held",
     stranger: true,
+    shares: &[100],
     on_drift: OnDrift::Hold,
     ..PLAIN
 };
@@ -114,38 +132,49 @@ pub const STRANGER_HOLD: Setup = Setup {
 pub const STACK: Setup = Setup {
     name: "stack",
     stack: true,
+    shares: &[100],
     ..PLAIN
 };
 
 /// Explored by `make soak` only.
 pub const LARGE: &[Setup] = &[
     Setup {
-        name: "large: two routers, operators, a second migration",
+        name: "large: two routers, two shares, operators",
+        shares: &[50, 100],
         operators: true,
-        migrations: 2,
         ..ROUTERS
+    },
+    Setup {
+        name: "large: delayed router, two shares, a second migration",
+        shares: &[50, 100],
+        migrations: 2,
+        ..DELAYED
     },
     Setup {
         name: "large: all three kinds of routers",
         routers: &[Kind::Conditional, Kind::Plain, Kind::Delayed],
-        shares: &[100],
-        ..PLAIN
+        ..ROUTERS
     },
     Setup {
-        name: "large: fence, operators, two shares",
-        shares: &[50, 100],
-        operators: true,
+        name: "large: fence, a second migration, two invocations",
+        migrations: 2,
         ..FENCE
-    },
-    Setup {
-        name: "large: three invocations at once",
-        invocations: 3,
-        operators: true,
-        ..PLAIN
     },
     Setup {
         name: "large: stack and fence",
         stack: true,
         ..FENCE
+    },
+    Setup {
+        name: "large: stack, two shares, operators",
+        shares: &[50, 100],
+        operators: true,
+        ..STACK
+    },
+    Setup {
+        name: "large: three invocations at once",
+        invocations: 3,
+        shares: &[100],
+        ..PLAIN
     },
 ];

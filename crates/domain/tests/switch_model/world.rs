@@ -19,7 +19,6 @@ use crate::setups::{Kind, Setup};
 pub const NOW_MS: u64 = 1_000_000;
 pub const UNIT_MS: u64 = 1000;
 pub const BAKE_UNITS: u64 = 1;
-pub const MAX_UNITS: u64 = 3;
 
 /// A router: raw weights, so that a wrong sum could be seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +107,20 @@ impl Invocation {
             self.validation = Validation::NotAsked;
         }
         self.has_looked = false;
+    }
+}
+
+impl Invocation {
+    /// Answers to orders that do not stand any more, and will not again, are the same as none.
+    fn forget_answers(&mut self, state: &State) {
+        let ordered = state.fence.map(|order| order.epoch);
+        if self.fence.as_ref().map(|(asked, _)| *asked) != ordered {
+            self.fence = None;
+        }
+        let since = state.intent.as_ref().map(|intent| intent.since);
+        if Some(self.changes.0) != since || self.changes.1.is_empty() {
+            self.changes = (0, BTreeMap::new());
+        }
     }
 }
 
@@ -214,12 +227,14 @@ impl World {
                 route.base = Environment::Blue;
             }
         }
-        forget(&mut self.state);
+        let units_max = setup.units_max();
+        forget(&mut self.state, units_max);
         for invocation in &mut self.invocations {
             if let Stage::Store { next, .. } = &mut invocation.stage {
-                forget(next);
+                forget(next, units_max);
             }
             invocation.forget();
+            invocation.forget_answers(&self.state);
         }
         self.rank_generations();
         self.rank_changes();
@@ -368,12 +383,12 @@ fn age(state: &mut State) {
 }
 
 /// Cuts what no decision can tell apart: ages beyond what they are compared with, and words.
-fn forget(state: &mut State) {
+fn forget(state: &mut State, units_max: u64) {
     state.last = None;
     let is_over = !state.phase.is_forward();
     if let Some(migration) = &mut state.migration {
         let oldest = |units: u64| NOW_MS - units * UNIT_MS;
-        migration.started_at_ms = migration.started_at_ms.max(oldest(MAX_UNITS));
+        migration.started_at_ms = migration.started_at_ms.max(oldest(units_max));
         migration.step_at_ms = match migration.step {
             Some(_) => migration.step_at_ms.max(oldest(BAKE_UNITS)),
             None => 0,

@@ -13,6 +13,7 @@ mod drills;
 mod events;
 mod executor;
 mod resources;
-mod sessions;
+mod scenario_world;
+mod scenarios;
 mod several_routers;
 mod world;

@@ -6,7 +6,7 @@ use cutover_ports::switch::fakes::World;
 use serde_json::{Value, json};
 
 use crate::events::{folder, handle, sample};
-use crate::world::{GREEN, green_share, healthy};
+use crate::world::{BLUE, GREEN, green_share, healthy};
 
 /// Sends a sample, its ResponseURL changed to a server of this test; the answer that arrived there.
 async fn send(world: &World, name: &str, change: impl FnOnce(&mut Value)) -> Value {
@@ -84,6 +84,82 @@ async fn a_running_migration_outlives_an_update_and_not_a_deletion() {
     assert_eq!(world.inner().route, None);
 }
 
+/// The event with which CloudFormation takes an update back: the properties change places.
+fn reverse(event: &mut Value) {
+    let new = event["ResourceProperties"].clone();
+    event["ResourceProperties"] = event["OldResourceProperties"].clone();
+    event["OldResourceProperties"] = new;
+    event["RequestId"] = json!("rolled-back");
+}
+
+#[tokio::test]
+async fn a_stack_that_rolls_back_is_never_blocked() {
+    let world = healthy();
+    sent(&world, "resource-create").await;
+    sent(&world, "resource-update").await;
+    sent(&world, "resource-update-active").await;
+    assert_eq!(green_share(&world), 100);
+    // Blue has had no traffic: its guards know nothing, and that does not matter on the way back.
+    world.alarm(BLUE, AlarmState::InsufficientData);
+    let back = send(&world, "resource-update-active", reverse).await;
+    assert_eq!(back["Status"], "SUCCESS", "{back}");
+    assert_eq!(back["Data"]["ActiveEnvironment"], "blue");
+    assert_eq!(green_share(&world), 0);
+    let twice = send(&world, "resource-update-active", reverse).await;
+    assert_eq!(twice["Status"], "SUCCESS", "{twice}");
+}
+
+#[tokio::test]
+async fn the_rollback_of_a_refused_update_changes_nothing() {
+    let world = healthy();
+    sent(&world, "resource-create").await;
+    // What the refused update says that the properties were before it.
+    let declared = |event: &mut Value| {
+        let next: Value = serde_json::from_str(&sample("resource-update-active")).unwrap();
+        event["ResourceProperties"] = next["OldResourceProperties"].clone();
+    };
+    send(&world, "resource-update", declared).await;
+    world.alarm(GREEN, AlarmState::InsufficientData);
+    assert_eq!(
+        sent(&world, "resource-update-active").await["Status"],
+        "FAILED"
+    );
+    let before = world.inner().state.clone();
+    let back = send(&world, "resource-update-active", reverse).await;
+    assert_eq!(back["Status"], "SUCCESS", "{back}");
+    assert_eq!(world.inner().state, before);
+
+    world.alarm(GREEN, AlarmState::Ok);
+    handle(&world, &sample("start-linear")).await.unwrap();
+    handle(&world, &sample("tick")).await.unwrap();
+    assert_eq!(
+        sent(&world, "resource-update-active").await["Status"],
+        "FAILED"
+    );
+    let back = send(&world, "resource-update-active", reverse).await;
+    assert_eq!(back["Status"], "SUCCESS", "{back}");
+    assert_eq!(green_share(&world), 25, "the migration runs on");
+}
+
+#[tokio::test]
+async fn a_stack_that_rolls_back_does_not_undo_what_an_operator_did() {
+    let world = healthy();
+    sent(&world, "resource-create").await;
+    sent(&world, "resource-update").await;
+    handle(&world, &sample("start-all-at-once")).await.unwrap();
+    handle(&world, &sample("tick")).await.unwrap();
+    // The stack learns of it, fails elsewhere, and rolls back.
+    let learnt = send(&world, "resource-update-active", |event| {
+        event["OldResourceProperties"]["DeploymentId"] = json!("2");
+    });
+    let learnt = learnt.await;
+    let state = world.inner().state.clone().unwrap();
+    assert_eq!(green_share(&world), 100, "{learnt} {:?}", state.phase);
+    let back = send(&world, "resource-update-active", reverse).await;
+    assert_eq!(back["Status"], "SUCCESS", "{back}");
+    assert_eq!(green_share(&world), 100);
+}
+
 #[tokio::test]
 async fn no_update_moves_all_traffic_past_a_guard() {
     let world = healthy();
@@ -121,6 +197,14 @@ async fn bad_properties_are_answered_with_failed() {
         ("bad-resource-property", "BlueWeight"),
         ("bad-resource-active", "blue or green"),
         (
+            "bad-resource-alias",
+            "Alias is not the one in ROUTERS, live",
+        ),
+        (
+            "bad-resource-rule",
+            "RuleArn is not the one in ROUTERS, which has none",
+        ),
+        (
             "bad-resource-properties-list",
             "ResourceProperties is no JSON object",
         ),
@@ -139,7 +223,7 @@ async fn bad_properties_are_answered_with_failed() {
         let name = file.as_ref().unwrap().file_name().into_string().unwrap();
         name.starts_with("bad-resource-")
     });
-    assert_eq!(samples.count(), 6, "each is tested here");
+    assert_eq!(samples.count(), 8, "each is tested here");
 }
 
 #[tokio::test]

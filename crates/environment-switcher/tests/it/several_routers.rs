@@ -13,7 +13,7 @@ use crate::world::{executor, green_share, soon};
 const RULE: &str = "alb:rule";
 const ZONE: &str = "route53:zone";
 
-async fn with(world: &World, routers: Vec<FakeRouter>) -> Executor {
+fn with(world: &World, routers: Vec<FakeRouter>) -> Executor {
     let mut executor = executor(world);
     // A record's effect takes 120 s: with ticks of a minute the way back would be too long.
     executor.policy.tick_seconds = 10;
@@ -37,7 +37,10 @@ fn writes(world: &World) -> Vec<String> {
     let inner = world.inner();
     let calls = inner.calls.iter();
     calls
-        .filter(|call| call.ends_with(".write"))
+        .filter(|call| {
+            call.rsplit_once('.')
+                .is_some_and(|(_, verb)| verb == "write")
+        })
         .cloned()
         .collect()
 }
@@ -49,7 +52,7 @@ async fn shifting() -> (World, Executor) {
         world.other(RULE, Kind::Plain),
         world.other(ZONE, Kind::Delayed),
     ];
-    let executor = with(&world, others).await;
+    let executor = with(&world, others);
     run(&executor, start(&[(50, 3600), (100, 3600)])).await;
     let waiting = run(&executor, Trigger::Tick).await;
     assert_eq!(waiting.state.phase, Phase::Shifting);
@@ -71,7 +74,7 @@ async fn what_raises_goes_to_the_slowest_first_and_what_lowers_to_the_fastest() 
         world.other(ZONE, Kind::Delayed),
         world.other(RULE, Kind::Plain),
     ];
-    let executor = with(&world, others).await;
+    let executor = with(&world, others);
     run(&executor, start(&[(50, 3600), (100, 3600)])).await;
     world.inner().calls.clear();
     run(&executor, Trigger::Tick).await;
@@ -171,7 +174,7 @@ async fn a_router_that_fails_does_not_keep_the_others() {
 async fn an_invocation_that_was_overtaken_does_not_write_a_router_without_revisions() {
     let world = created().await;
     let rule = world.other(RULE, Kind::Plain);
-    let executor = with(&world, vec![rule]).await;
+    let executor = with(&world, vec![rule]);
     run(&executor, start(&[(50, 0), (100, 3600)])).await;
     // Another invocation stores a newer state between this one's order and its write.
     world.inner().overtakes = 1;

@@ -34,6 +34,8 @@ pub struct Sight {
     pub lag: Option<Lag>,
     pub counts: Option<CountsReading>,
     pub validation: Option<Validation>,
+    /// New shares that it ordered.
+    pub steps: u32,
 }
 
 impl Sight {
@@ -370,6 +372,14 @@ impl Rules {
         if !is_in_turn {
             self.broken(invocation, format!("{purpose:?} after step {:?}", old.step));
         }
+        let sight = self.sight(invocation);
+        sight.steps += 1;
+        if sight.steps > 1 {
+            self.broken(
+                invocation,
+                format!("{purpose:?} is its second step, by one {}", entry.trigger),
+            );
+        }
         let behind = self.sight(invocation).capacity.last().copied();
         let has_room = behind.is_some_and(|(of, capacity)| {
             of == old.from && matches!(capacity, Capacity::Ready | Capacity::NotApplicable)
@@ -430,7 +440,9 @@ impl Rules {
         if !first.phase.is_forward() || !is_same || !outcome.state.phase.is_forward() {
             return;
         }
-        if let Some(alarm) = sight.alarm(first, migration) {
+        // Meanwhile the alarm may have become a drill's.
+        let is_real = sight.alarm(&outcome.state, migration).is_some();
+        if let Some(alarm) = sight.alarm(first, migration).filter(|_| is_real) {
             let phase = outcome.state.phase;
             self.broken(
                 invocation,

@@ -37,7 +37,7 @@ impl Run {
         engine: &'static str,
         tool: &'static str,
         rows: u64,
-        took: Duration,
+        elapsed: Duration,
         found: String,
         payments: Timed,
     ) -> Self {
@@ -45,7 +45,7 @@ impl Run {
             engine,
             tool,
             rows: Some(rows),
-            took: Some(took),
+            took: Some(elapsed),
             found,
             payments,
         }

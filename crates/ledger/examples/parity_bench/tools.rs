@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::servers::{DATABASE, Servers};
 
 /// A comparison may take so long.
-const BUDGET: Duration = Duration::from_secs(1_800);
+const BUDGET: Duration = Duration::from_mins(30);
 /// pt-table-checksum's code for: all is done, and rows differ.
 const DIFFERENCES: i32 = 16;
 

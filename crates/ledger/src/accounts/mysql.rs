@@ -98,6 +98,8 @@ fn fault(error: &Error) -> StatementFault {
         | code::TABLE_ACCESS_DENIED
         | code::COLUMN_ACCESS_DENIED
         | code::SPECIFIC_ACCESS_DENIED
+        // What MariaDB says to who may not hand a role on.
+        | code::ACCESS_DENIED_NO_PASSWORD
         | code::ROUTINE_ACCESS_DENIED => StatementFault::Denied(code),
         _ => StatementFault::Server(code),
     }

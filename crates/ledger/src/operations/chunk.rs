@@ -143,16 +143,11 @@ impl Sides {
     ) -> Result<(Rows, Rows), Stop> {
         let (mut blue, mut green) = (Rows::new(), Rows::new());
         for some in keys.chunks(LOOKUP_MAX) {
-            let some: Vec<&KeyText> = some.iter().collect();
-            let list = |session: &Session, key_name: &str| {
-                let dialect = session.dialect();
-                let condition = sql::among(dialect, table, &some)?;
-                // A collation may take several keys for one.
-                let most = LOOKUP_MAX.saturating_mul(LOOKUP_MAX);
-                Ok::<_, BadKey>(sql::list(dialect, table, key_name, &condition, most))
+            let look_up = |session: &Session, key_name: &str| {
+                sql::look_up(session.dialect(), table, key_name, some)
             };
-            let in_blue = list(&self.blue, &table.key_in_blue)?;
-            let in_green = list(&self.green, &table.key_in_green)?;
+            let in_blue = look_up(&self.blue, &table.key_in_blue)?;
+            let in_green = look_up(&self.green, &table.key_in_green)?;
             let (more_blue, more_green) = self.listed(&in_blue, &in_green, limit).await?;
             blue.extend(more_blue);
             green.extend(more_green);

@@ -255,12 +255,11 @@ impl Comparison<'_> {
                 // What is left of the chunk is read again, from where this ended.
                 return Ok(());
             }
-            let (blue, green) = match known {
-                Some(sums) => sums,
-                None => {
-                    let (blue, green, _ms) = self.sides.sums(compared, &range, limit).await?;
-                    (blue, green)
-                }
+            let (blue, green) = if let Some(sums) = known {
+                sums
+            } else {
+                let (blue, green, _ms) = self.sides.sums(compared, &range, limit).await?;
+                (blue, green)
             };
             if blue == green {
                 table.passed(range.upto, blue.rows, green.rows);

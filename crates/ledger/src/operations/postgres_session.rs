@@ -16,11 +16,12 @@ use super::session::{Access, Broken, Table};
 use crate::credentials::Credentials;
 use crate::postgres_tls::Tls;
 
-/// Everything that changes how a value is written as text is set, so that both sides write it alike. One process a
-/// statement, and none compiled (`jit`): the server takes payments meanwhile. Time-outs in ms; that of a statement is set before each that may be long.
+/// Everything that changes how a value is written as text is set, so that both sides write it alike. Chunks go by the index
+/// of the key, which the planner would leave for others, whose conditions it thinks as good. One process a statement, and
+/// none compiled (`jit`): the server takes payments meanwhile. Time-outs in ms; that of a statement is set before each that may be long.
 const OPTIONS: &str = "-c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000 \
      -c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3 \
-     -c standard_conforming_strings=on -c enable_seqscan=off -c jit=off -c bytea_output=hex -c lc_monetary=C -c xmloption=content -c max_parallel_workers_per_gather=0 \
+     -c standard_conforming_strings=on -c enable_seqscan=off -c enable_bitmapscan=off -c enable_sort=off -c enable_incremental_sort=off -c jit=off -c bytea_output=hex -c lc_monetary=C -c xmloption=content -c max_parallel_workers_per_gather=0 \
      -c default_transaction_isolation=read\\ committed";
 const READ_ONLY: &str = " -c default_transaction_read_only=on";
 const WRITE: &str = " -c synchronous_commit=on";

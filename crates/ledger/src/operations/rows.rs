@@ -53,16 +53,16 @@ fn select(dialect: Dialect, window: Window, after: Option<&RowPlace>, limit: u16
         }
     };
     let (from, until) = (moment(dialect, window.from), moment(dialect, window.until));
-    let mut condition = format!("created_at >= {from} AND created_at < {until}");
-    if let Some(place) = after {
+    let beyond = after.map_or_else(String::new, |place| {
         let at = moment(dialect, place.created_at);
         let scope = text(dialect, &place.scope);
         let key = text(dialect, &place.idempotency_key);
-        condition.push_str(&format!(
+        format!(
             " AND created_at >= {at} AND (created_at > {at} OR scope > {scope} \
              OR (scope = {scope} AND idempotency_key > {key}))"
-        ));
-    }
+        )
+    });
+    let condition = format!("created_at >= {from} AND created_at < {until}{beyond}");
     format!(
         "SELECT scope, idempotency_key, transaction_id, amount, currency, status, color, {shown} \
          FROM payments WHERE {condition} ORDER BY created_at, scope, idempotency_key LIMIT {limit}"

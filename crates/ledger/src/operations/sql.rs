@@ -39,17 +39,18 @@ pub(crate) fn text(dialect: Dialect, value: &str) -> String {
         Dialect::MySql | Dialect::MariaDb => format!("_utf8mb4 X'{}'", hex::encode(value)),
         // A constant, which is compared by the column's collation; a function's result has one of its own.
         Dialect::Postgres => {
-            let escaped: String = value
+            let escaped: Vec<String> = value
                 .chars()
                 .map(|c| format!("\\+{:06x}", u32::from(c)))
                 .collect();
+            let escaped = escaped.concat();
             format!("U&'{escaped}'")
         }
     }
 }
 
-/// The SHA-256 of a row's canonical form, in hexadecimal.
-pub(crate) fn row_hash(dialect: Dialect, table: &ComparedTable) -> String {
+/// The SHA-256 of a row's canonical form: in hexadecimal, on PostgreSQL in bytes.
+fn row_hash(dialect: Dialect, table: &ComparedTable) -> String {
     let columns = table.columns.iter();
     match dialect {
         Dialect::MySql | Dialect::MariaDb => {
@@ -62,11 +63,17 @@ pub(crate) fn row_hash(dialect: Dialect, table: &ComparedTable) -> String {
         }
         Dialect::Postgres => {
             let values: Vec<String> = columns.map(postgres_value).collect();
-            format!(
-                "encode(sha256(record_send(ROW({}))), 'hex')",
-                values.join(", ")
-            )
+            format!("sha256(record_send(ROW({})))", values.join(", "))
         }
+    }
+}
+
+/// The same in hexadecimal.
+fn row_hash_text(dialect: Dialect, table: &ComparedTable) -> String {
+    let hash = row_hash(dialect, table);
+    match dialect {
+        Dialect::MySql | Dialect::MariaDb => hash,
+        Dialect::Postgres => format!("encode({hash}, 'hex')"),
     }
 }
 
@@ -91,6 +98,9 @@ fn mysql_form(dialect: Dialect, column: &ComparedColumn) -> String {
         }
         _ => format!("LENGTH({name}), ':', {name}"),
     };
+    if !column.nullable {
+        return form;
+    }
     // IF and not IFNULL: a form that is NULL for its length (max_allowed_packet) must not be taken for a NULL.
     format!("IF({name} IS NULL, 'N', CONCAT(CAST('' AS BINARY), {form}))")
 }
@@ -131,11 +141,14 @@ pub(crate) fn checksum(
              SUM(CAST(CONV(SUBSTR(h, 17, 16), 16, 10) AS UNSIGNED)) \
              FROM (SELECT {hash} AS h FROM {from} WHERE {condition} LIMIT 18446744073709551615) AS chunk"
         ),
-        // OFFSET 0 does the same.
+        // OFFSET 0 does the same. The order is that of the key's index, which the planner might not take else: it knows
+        // nothing of how few rows lie between two keys of several columns.
         Dialect::Postgres => format!(
             "SELECT count(*), count(h), sum(('x' || substr(h, 1, 16))::bit(64)::bigint), \
              sum(('x' || substr(h, 17, 16))::bit(64)::bigint) \
-             FROM (SELECT {hash} AS h FROM {from} WHERE {condition} OFFSET 0) AS chunk"
+             FROM (SELECT encode(substr({hash}, 1, 16), 'hex') AS h FROM {from} WHERE {condition} \
+             ORDER BY {} OFFSET 0) AS chunk",
+            order(dialect, table)
         ),
     }
 }
@@ -148,19 +161,23 @@ pub(crate) fn nth_key(
     condition: &str,
     nth: u64,
 ) -> String {
-    // Of the row: a name alone would be that of the text that is selected, and texts of numbers sort otherwise.
-    let order = table
-        .key
-        .iter()
-        .map(|column| format!("r.{}", ident(dialect, &column.name)));
-    let order: Vec<String> = order.collect();
     format!(
         "SELECT {} FROM {} WHERE {condition} ORDER BY {} LIMIT 1 OFFSET {}",
         key_texts(dialect, table),
         from(dialect, table, key_name),
-        order.join(", "),
+        order(dialect, table),
         nth.saturating_sub(1)
     )
+}
+
+/// The key's columns, to order by. Of the row: a name alone would be that of the text that is selected, and texts of numbers
+/// sort otherwise.
+fn order(dialect: Dialect, table: &ComparedTable) -> String {
+    let columns = table.key.iter();
+    let order: Vec<String> = columns
+        .map(|column| format!("r.{}", ident(dialect, &column.name)))
+        .collect();
+    order.join(", ")
 }
 
 /// One statement: key and hash of the rows of a range, `limit` at most.
@@ -172,11 +189,48 @@ pub(crate) fn list(
     limit: usize,
 ) -> String {
     format!(
-        "SELECT {}, {} FROM {} WHERE {condition} LIMIT {limit}",
+        "{} ORDER BY {} LIMIT {limit}",
+        rows_where(dialect, table, key_name, condition),
+        order(dialect, table)
+    )
+}
+
+fn rows_where(dialect: Dialect, table: &ComparedTable, key_name: &str, condition: &str) -> String {
+    format!(
+        "SELECT {}, {} FROM {} WHERE {condition}",
         key_texts(dialect, table),
-        row_hash(dialect, table),
+        row_hash_text(dialect, table),
         from(dialect, table, key_name)
     )
+}
+
+/// One statement: key and hash of the rows with those keys. A collation may take several keys for one.
+pub(crate) fn look_up(
+    dialect: Dialect,
+    table: &ComparedTable,
+    key_name: &str,
+    keys: &[KeyText],
+) -> Result<String, BadKey> {
+    let each = keys.iter().map(|key| {
+        let equal = literals(dialect, table, key)?
+            .into_iter()
+            .map(|(name, value)| format!("{name} = {value}"));
+        Ok(equal.collect::<Vec<_>>().join(" AND "))
+    });
+    let each = each.collect::<Result<Vec<_>, BadKey>>()?;
+    Ok(match dialect {
+        Dialect::MySql | Dialect::MariaDb => {
+            let any: Vec<String> = each.iter().map(|equal| format!("({equal})")).collect();
+            rows_where(dialect, table, key_name, &any.join(" OR "))
+        }
+        // An OR would need a bitmap of rows, and those are switched off.
+        Dialect::Postgres => {
+            let rows = each
+                .iter()
+                .map(|equal| rows_where(dialect, table, key_name, equal));
+            rows.collect::<Vec<_>>().join(" UNION ALL ")
+        }
+    })
 }
 
 /// The key's columns as texts that [`literal`] takes: digits, or hexadecimal.
@@ -202,7 +256,7 @@ fn key_texts(dialect: Dialect, table: &ComparedTable) -> String {
 fn literal(dialect: Dialect, column: &ComparedColumn, value: &str) -> Result<String, BadKey> {
     let all = |allowed: fn(char) -> bool| value.chars().all(allowed);
     let valid = match column.kind {
-        Kind::Text | Kind::Bytes => value.len() % 2 == 0 && all(|c| c.is_ascii_hexdigit()),
+        Kind::Text | Kind::Bytes => value.len().is_multiple_of(2) && all(|c| c.is_ascii_hexdigit()),
         Kind::Integer | Kind::Decimal => {
             let digits = value.strip_prefix('-').unwrap_or(value);
             !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
@@ -301,22 +355,6 @@ fn beside(dialect: Dialect, pairs: &[(String, String)], strict: &str, last: &str
         format!("({})", parts.join(" AND "))
     });
     format!("({})", alternatives.collect::<Vec<_>>().join(" OR "))
-}
-
-/// The condition of some rows by their keys.
-pub(crate) fn among(
-    dialect: Dialect,
-    table: &ComparedTable,
-    keys: &[&KeyText],
-) -> Result<String, BadKey> {
-    let each = keys.iter().map(|key| {
-        let equal: Vec<String> = literals(dialect, table, key)?
-            .into_iter()
-            .map(|(name, value)| format!("{name} = {value}"))
-            .collect();
-        Ok(format!("({})", equal.join(" AND ")))
-    });
-    Ok(each.collect::<Result<Vec<_>, _>>()?.join(" OR "))
 }
 
 /// A key for a report: `scope=m:shop, id=7`. What is no printable text stays in hexadecimal; what is long is cut.

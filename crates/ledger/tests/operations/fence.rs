@@ -17,19 +17,18 @@ on_both_engines!(
     an_order_holds_wherever_its_answer_is_lost,
     payments_that_are_being_written_are_waited_for_but_not_for_ever,
     payments_without_a_pause_do_not_keep_the_fence_open,
+    of_two_orders_at_once_the_newer_stands,
     a_ledger_without_its_schema_is_told,
 );
 
-fn ledger(kind: Kind) -> impl Future<Output = World> {
-    async move {
-        let world = World::new(kind);
-        world.let_write("blue");
-        Databases::default()
-            .upgrade(&world.site("blue"), None, BUDGET)
-            .await
-            .unwrap();
-        world
-    }
+async fn ledger(kind: Kind) -> World {
+    let world = World::new(kind);
+    world.let_write("blue");
+    Databases::default()
+        .upgrade(&world.site("blue"), None, BUDGET)
+        .await
+        .unwrap();
+    world
 }
 
 fn order(epoch: i64, blue: bool, green: bool) -> FenceOrder {
@@ -128,7 +127,7 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         let world = world.clone();
         spawn_blocking(move || world.blue(&statements))
     };
-    let held = hold("1.2");
+    let reader = hold("1.2");
     sleep(Duration::from_millis(400)).await;
     let begun = Instant::now();
     let answer = set(&world, order(1, false, true)).await.unwrap();
@@ -138,9 +137,9 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         "it waited: {:?}",
         begun.elapsed()
     );
-    held.await.unwrap();
+    reader.await.unwrap();
 
-    let held = hold("6");
+    let reader = hold("6");
     sleep(Duration::from_millis(400)).await;
     let begun = Instant::now();
     let budget = Duration::from_secs(3);
@@ -154,7 +153,7 @@ async fn payments_that_are_being_written_are_waited_for_but_not_for_ever(kind: K
         "{:?}",
         begun.elapsed()
     );
-    held.await.unwrap();
+    reader.await.unwrap();
     assert_eq!(stands(&world), "blue\t0\t1\ngreen\t1\t1");
     assert_eq!(
         set(&world, order(2, true, true)).await.unwrap().outcome,
@@ -202,6 +201,31 @@ async fn payments_without_a_pause_do_not_keep_the_fence_open(kind: Kind) {
     for payer in payers {
         payer.await.unwrap();
     }
+}
+
+async fn of_two_orders_at_once_the_newer_stands(kind: Kind) {
+    let world = ledger(kind).await;
+    let mut met = 0;
+    for round in 1..=40 {
+        let (older, newer) = (
+            order(round * 2, true, false),
+            order(round * 2 + 1, false, true),
+        );
+        let (first, second) = tokio::join!(set(&world, older), set(&world, newer));
+        let (first, second) = (first.unwrap().outcome, second.unwrap().outcome);
+        assert_eq!(second, FenceOutcome::Applied);
+        match first {
+            FenceOutcome::Applied => {}
+            FenceOutcome::Older { .. } => met += 1,
+            other => panic!("{other:?}"),
+        }
+        let epoch = newer.epoch;
+        assert_eq!(
+            stands(&world),
+            format!("blue\t0\t{epoch}\ngreen\t1\t{epoch}")
+        );
+    }
+    println!("{kind:?}: the older one came second {met} times");
 }
 
 async fn a_ledger_without_its_schema_is_told(kind: Kind) {

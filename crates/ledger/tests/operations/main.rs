@@ -1,5 +1,10 @@
 //! What a migration asks of the ledgers, against real servers of both engines: two databases, which are to be the same.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 /// Makes each scenario a test on MariaDB and one on PostgreSQL.
 macro_rules! on_both_engines {

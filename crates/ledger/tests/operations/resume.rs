@@ -35,9 +35,12 @@ async fn a_comparison_goes_on_where_it_ended(kind: Kind) {
     request.tables.push("u".to_owned());
     // A call ends when what is left of its time is less than a statement may take: 4 s. A second look needs a little more.
     let budget = Duration::from_millis(4_200);
-    let budget_of = |progress: &Progress| match progress.tables[0].read_all {
-        true => Duration::from_secs(8),
-        false => budget,
+    let budget_of = |progress: &Progress| {
+        if progress.tables[0].read_all {
+            Duration::from_secs(8)
+        } else {
+            budget
+        }
     };
     let mut progress = world.compare_once(&request, None, budget).await;
     let mut calls = 1;

@@ -10,7 +10,7 @@ use cutover_ports::parity::{DataParity as _, Pair, ParityRequest, Site};
 use cutover_ports::payment::SecretText;
 use cutover_testkit::{MariaDb, Postgres};
 
-pub(crate) const BUDGET: Duration = Duration::from_secs(60);
+pub(crate) const BUDGET: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

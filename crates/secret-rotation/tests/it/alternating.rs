@@ -16,7 +16,7 @@ pub(crate) fn world(kind: Kind) -> World {
             world.sql(&format!(
                 "CREATE USER {name}@'10.%' IDENTIFIED BY 'x'; GRANT DELETE ON {name}.* TO {name}@'10.%'; \
                  CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS INT RETURN 1; \
-                 CREATE ROLE r{name}; CREATE ROLE s{name}; GRANT r{name} TO {name}@'%'; GRANT s{name} TO {name}@'%' WITH ADMIN OPTION; \
+                 CREATE ROLE r{name}; CREATE ROLE s{name}; GRANT r{name} TO master@'%' WITH ADMIN OPTION; GRANT s{name} TO master@'%' WITH ADMIN OPTION; GRANT r{name} TO {name}@'%'; GRANT s{name} TO {name}@'%' WITH ADMIN OPTION; \
                  SET DEFAULT ROLE r{name} FOR {name}@'%'; GRANT PROCESS ON *.* TO {name}@'%'; \
                  GRANT UPDATE (a, b) ON t TO {name}@'%'; GRANT EXECUTE ON PROCEDURE p TO {name}@'%'; \
                  GRANT INDEX ON t TO {name}@'%' WITH GRANT OPTION; \
@@ -27,9 +27,9 @@ pub(crate) fn world(kind: Kind) -> World {
             world.sql(&format!(
                 "ALTER ROLE {name} CREATEDB CONNECTION LIMIT 40 VALID UNTIL '2040-01-01 00:00:00+00'; \
                  ALTER ROLE {name} SET search_path TO \"we ird\", public; ALTER ROLE {name} SET statement_timeout TO '7s'; \
-                 ALTER ROLE {name} IN DATABASE {name} SET work_mem TO '5MB'; \
-                 CREATE ROLE r{name}; GRANT r{name} TO {name}; CREATE TABLE byrole (a INT); GRANT SELECT ON byrole TO r{name}; \
-                 GRANT UPDATE (a) ON t TO {name}"
+                 ALTER ROLE {name} IN DATABASE pay SET work_mem TO '5MB'; \
+                 CREATE ROLE r{name}; GRANT r{name} TO {name}; CREATE TABLE byrole{name} (a INT); GRANT SELECT ON byrole{name} TO r{name}; \
+                 GRANT UPDATE (a) ON t{name} TO {name}"
             ));
         }
     }
@@ -50,8 +50,8 @@ pub(crate) fn change_rights(world: &World) {
         )),
         Server::Postgres(_) => world.sql(&format!(
             "ALTER ROLE {name} NOCREATEDB CONNECTION LIMIT -1 VALID UNTIL 'infinity'; ALTER ROLE {name} RESET search_path; \
-             ALTER ROLE {name} SET lock_timeout TO '3s'; ALTER ROLE {name} IN DATABASE {name} RESET work_mem; \
-             REVOKE r{name} FROM {name}; REVOKE INSERT ON t FROM {name}; GRANT DELETE ON t TO {name}"
+             ALTER ROLE {name} SET lock_timeout TO '3s'; ALTER ROLE {name} IN DATABASE pay RESET work_mem; \
+             REVOKE r{name} FROM {name}; REVOKE INSERT ON t{name} FROM {name}; GRANT DELETE ON t{name} TO {name}"
         )),
     };
 }
@@ -95,10 +95,13 @@ fn mariadb_says(world: &World, user: &str) -> String {
         without += part.get(40..).unwrap_or_default();
     }
     // One password or two is no matter of rights.
-    without.replace(&format!("`{user}`"), "`user`").replace(
+    let one = without.replace(&format!("`{user}`@"), "`user`@").replace(
         " IDENTIFIED VIA mysql_native_password USING ' OR mysql_native_password USING '",
         " IDENTIFIED BY PASSWORD '",
-    )
+    );
+    let mut lines: Vec<&str> = one.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 fn postgres_says(world: &World, user: &str) -> String {
@@ -116,10 +119,10 @@ fn postgres_says(world: &World, user: &str) -> String {
         .filter(|line| !line.contains("role="))
         .collect();
     let rights = world.sql(&format!(
-        "SELECT p, has_table_privilege('{user}', c, p) FROM unnest(ARRAY['t', 'byrole']) c, \
+        "SELECT p, has_table_privilege('{user}', c, p) FROM unnest(ARRAY['t{name}', 'byrole{name}']) c, \
          unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p ORDER BY c, p; \
-         SELECT has_column_privilege('{user}', 't', 'a', 'UPDATE'), has_column_privilege('{user}', 't', 'b', 'UPDATE'), \
-         has_database_privilege('{user}', '{name}', 'CREATE'), has_schema_privilege('{user}', 'public', 'CREATE')"
+         SELECT has_column_privilege('{user}', 't{name}', 'a', 'UPDATE'), has_column_privilege('{user}', 't{name}', 'b', 'UPDATE'), \
+         has_database_privilege('{user}', 'pay', 'CREATE'), has_schema_privilege('{user}', 'public', 'CREATE')"
     ));
     format!("{attributes}\n{settings:?}\n{rights}")
 }
@@ -244,9 +247,9 @@ async fn on_postgres_a_second_user_made_by_other_tools_is_brought_into_line() {
     world.sql(&format!(
         "CREATE ROLE {name}_clone LOGIN SUPERUSER; ALTER ROLE {name}_clone NOSUPERUSER BYPASSRLS; CREATE ROLE boss{name}; \
          GRANT boss{name} TO {name}_clone; CREATE SCHEMA old AUTHORIZATION {name}_clone; CREATE TABLE old.mine (a INT); \
-         ALTER TABLE old.mine OWNER TO {name}_clone; GRANT TRUNCATE ON t TO {name}_clone; \
-         GRANT CREATE ON DATABASE {name} TO {name}_clone; CREATE FUNCTION f(INT) RETURNS INT LANGUAGE sql AS 'SELECT 1'; \
-         GRANT EXECUTE ON FUNCTION f TO {name}_clone; GRANT UPDATE (b) ON t TO {name}_clone; \
+         ALTER TABLE old.mine OWNER TO {name}_clone; GRANT TRUNCATE ON t{name} TO {name}_clone; \
+         GRANT CREATE ON DATABASE pay TO {name}_clone; CREATE FUNCTION f(INT) RETURNS INT LANGUAGE sql AS 'SELECT 1'; \
+         GRANT EXECUTE ON FUNCTION f TO {name}_clone; GRANT UPDATE (b) ON t{name} TO {name}_clone; \
          ALTER ROLE {name}_clone SET search_path TO old"
     ));
     world.rotate("t1").await;
@@ -265,7 +268,7 @@ async fn on_postgres_a_master_that_may_not_revoke_is_told_and_nothing_is_done() 
     let world = world(Kind::Postgres);
     let name = &world.name;
     world.sql(&format!(
-        "CREATE ROLE weak{name} LOGIN CREATEROLE CREATEDB PASSWORD 'weak'; CREATE ROLE {name}_clone LOGIN; GRANT TRUNCATE ON t TO {name}_clone"
+        "CREATE ROLE weak{name} LOGIN CREATEROLE CREATEDB PASSWORD 'weak'; CREATE ROLE {name}_clone LOGIN; GRANT TRUNCATE ON t{name} TO {name}_clone"
     ));
     world.versions.store(
         MASTER,

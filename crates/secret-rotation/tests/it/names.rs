@@ -32,10 +32,13 @@ fn make(world: &World, name: &str) {
         }
         Server::Postgres(_) => {
             let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-            world.sql(&format!("CREATE ROLE {quoted} LOGIN PASSWORD 'first-password'; GRANT SELECT ON t TO {quoted}"));
+            world.sql(&format!("CREATE ROLE {quoted} LOGIN PASSWORD 'first-password'; GRANT SELECT ON t{} TO {quoted}", world.name));
         }
     }
-    world.change(|fields| fields["username"] = name.into());
+    world.change(|fields| {
+        fields["username"] = name.into();
+        fields["password"] = "first-password".into();
+    });
 }
 
 async fn any_name_and_password(kind: Kind, strategy: Strategy, names: &[&str]) {

@@ -154,9 +154,38 @@ async fn an_account_in_anothers_shadow_is_told() {
     let (_, value) = world.versions.labelled(SECRET, PENDING).unwrap();
     let pending: serde_json::Value = serde_json::from_str(&value.unwrap()).unwrap();
     let password = pending["password"].as_str().unwrap();
+    // The master has an account for this host, too.
+    world.admin("CREATE USER master@'127.0.0.1' IDENTIFIED BY 'master-password'; GRANT ALL ON *.* TO master@'127.0.0.1' WITH GRANT OPTION");
     world.admin(&format!(
-        "CREATE USER ''@'127.0.0.1' IDENTIFIED BY '{password}'"
+        "CREATE USER ''@'127.0.0.1' IDENTIFIED BY '{password}'; GRANT SELECT ON {}.* TO ''@'127.0.0.1'",
+        world.name
     ));
     let (kind, told) = world.fails(Step::Set, "t1").await;
     assert_eq!(kind, "AccountShadowed", "{told}");
+}
+
+/// What Secrets Manager does when a schedule is set that does not begin at once.
+#[tokio::test]
+async fn a_configuration_is_tested_on_a_copy_of_the_current_version() {
+    for strategy in [Strategy::SingleUser, Strategy::AlternatingUsers] {
+        let world = World::new(Kind::MariaDb, strategy);
+        let copy = world.current().to_string();
+        world.versions.begin(SECRET, "t1");
+        let put = |value: String| {
+            let mut secrets = world.versions.secrets.borrow_mut();
+            secrets
+                .get_mut(SECRET)
+                .unwrap()
+                .get_mut("t1")
+                .unwrap()
+                .value = Some(value);
+        };
+        put(copy.clone());
+        assert_eq!(world.done(Step::Test, "t1").await.as_str(), "tested");
+        for step in [Step::Create, Step::Set, Step::Finish] {
+            assert_eq!(world.fails(step, "t1").await.0, "SecretTampered");
+        }
+        put(copy.replace("127.0.0.1", "127.0.0.2"));
+        assert_eq!(world.fails(Step::Test, "t1").await.0, "SecretTampered");
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) const SECRET: &str = "app";
 pub(crate) const MASTER: &str = "master";
 const FIRST: &str = "first-password";
 const MASTER_PASSWORD: &str = "master-password";
+/// What PostgreSQL's users share.
+const DATABASE: &str = "pay";
 const TIME: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ fn mariadb(options: &[String]) -> MariaDb {
 fn postgres(certificate: Option<&Certificate>) -> Postgres {
     let db = Postgres::start_with(certificate);
     db.sql("postgres", POSTGRES_MASTER);
+    db.sql("postgres", &format!("CREATE DATABASE {DATABASE}"));
+    db.sql(DATABASE, "GRANT CREATE ON SCHEMA public TO PUBLIC");
     db
 }
 
@@ -103,8 +107,9 @@ impl Server {
 /// A user with a database of its own, and its secret.
 pub(crate) struct World {
     pub(crate) server: Server,
-    /// User, and database.
+    /// Its name.
     pub(crate) name: String,
+    database: String,
     pub(crate) versions: FakeSecretVersions,
     pub(crate) strategy: Strategy,
     pub(crate) ca_bundle: Option<PathBuf>,
@@ -123,34 +128,34 @@ impl World {
     pub(crate) fn on(server: Server, strategy: Strategy) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("app{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let statements = match &server {
-            Server::MariaDb(_) => format!(
-                "CREATE DATABASE {name}; CREATE USER {name}@'%' IDENTIFIED BY '{FIRST}'; CREATE TABLE {name}.t (a INT, b INT); \
-                 GRANT SELECT, INSERT ON {name}.* TO {name}@'%'"
+        let (database, statements) = match &server {
+            Server::MariaDb(_) => (
+                name.clone(),
+                format!(
+                    "CREATE DATABASE {name}; CREATE USER {name}@'%' IDENTIFIED BY '{FIRST}'; CREATE TABLE {name}.t (a INT, b INT); \
+                     GRANT SELECT, INSERT ON {name}.* TO {name}@'%'"
+                ),
             ),
-            Server::Postgres(_) => {
-                format!("CREATE ROLE {name} LOGIN PASSWORD '{FIRST}'; CREATE DATABASE {name}")
-            }
+            // Databases take long to make there: all share one.
+            Server::Postgres(_) => (
+                DATABASE.to_owned(),
+                format!(
+                    "CREATE ROLE {name} LOGIN PASSWORD '{FIRST}'; CREATE TABLE t{name} (a INT, b INT); \
+                     GRANT SELECT, INSERT ON t{name} TO {name}"
+                ),
+            ),
         };
-        server.sql(
-            if matches!(server, Server::MariaDb(_)) {
-                "mysql"
-            } else {
-                "postgres"
-            },
-            &statements,
-        );
-        if matches!(server, Server::Postgres(_)) {
-            let grants = format!(
-                "CREATE TABLE t (a INT, b INT); GRANT SELECT, INSERT ON t TO {name}; GRANT CREATE ON SCHEMA public TO {name}"
-            );
-            server.sql(&name, &grants);
-        }
+        let place = match &server {
+            Server::MariaDb(_) => "mysql",
+            Server::Postgres(_) => DATABASE,
+        };
+        server.sql(place, &statements);
         let world = Self {
             server,
             versions: FakeSecretVersions::default(),
             strategy,
             ca_bundle: None,
+            database,
             name,
         };
         let mut secret = world.fields(&world.name, FIRST);
@@ -171,7 +176,7 @@ impl World {
             Server::Postgres(_) => "postgres",
         };
         json!({"engine": engine, "host": "127.0.0.1", "port": self.server.port(), "username": user, "password": password,
-               "dbname": self.name, "ssl": false, "note": {"kept": true}})
+               "dbname": self.database, "ssl": false, "note": {"kept": true}})
     }
 
     /// Changes the current version's fields.
@@ -189,7 +194,7 @@ impl World {
 
     /// Runs SQL with every right, in the user's database.
     pub(crate) fn sql(&self, statements: &str) -> String {
-        self.server.sql(&self.name, statements)
+        self.server.sql(&self.database, statements)
     }
 
     /// Runs SQL with every right, outside of it.
@@ -311,7 +316,7 @@ impl World {
             ssl: false,
             username: fields["username"].as_str().unwrap().to_owned(),
             password: Password::new(fields["password"].as_str().unwrap().to_owned()),
-            dbname: Some(self.name.clone()),
+            dbname: Some(self.database.clone()),
         };
         let until = Instant::now() + TIME;
         let mut session = self.databases().log_in(&login, until).await.unwrap();
