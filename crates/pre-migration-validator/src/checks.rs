@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_domain::payment::Timestamp;
-use cutover_domain::validation::facts::Cluster;
+use cutover_domain::validation::facts::{Cluster, FunctionFacts};
 use cutover_domain::validation::{Check, Judgement, Properties};
 use cutover_domain::validation::{clusters, replication, services, stores};
 use cutover_lambda::{Deadline, clock};
@@ -18,6 +18,11 @@ use crate::evidence;
 
 /// How far back recovery points are looked for: older ones are as good as none.
 const RECOVERY_POINTS_SINCE: Duration = Duration::from_hours(7 * 24);
+
+/// How long functions that are on their way to another state are waited for, all together.
+const SETTLING_MAX: Duration = Duration::from_mins(1);
+/// Wait between two looks at such a function.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a check ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,8 +199,9 @@ impl Look {
 
     async fn functions(&self) -> Judgement {
         let mut parts = Vec::new();
+        let patience = Deadline::until(SETTLING_MAX.min(self.until.remaining() / 2));
         for name in &self.properties.functions {
-            parts.push(match self.estate.functions.function(name).await {
+            parts.push(match self.settled(name, patience).await {
                 Ok(function) => services::function(&function),
                 Err(error) => blind(
                     &error,
@@ -205,6 +211,17 @@ impl Look {
             });
         }
         Judgement::all(&parts)
+    }
+
+    /// A function, once it is no longer on its way to another state, or as it is when the patience ends.
+    async fn settled(&self, name: &str, patience: Deadline) -> Result<FunctionFacts, LookError> {
+        loop {
+            let function = self.estate.functions.function(name).await?;
+            if !services::is_settling(&function) || patience.remaining().is_zero() {
+                return Ok(function);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     async fn alarms(&self) -> Judgement {

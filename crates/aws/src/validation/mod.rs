@@ -21,3 +21,16 @@ pub mod secrets;
 pub mod tables;
 #[cfg(feature = "elasticloadbalancingv2")]
 pub mod targets;
+
+#[cfg(all(
+    test,
+    feature = "backup",
+    feature = "dynamodb",
+    feature = "elasticloadbalancingv2",
+    feature = "kms",
+    feature = "lambda",
+    feature = "rds",
+    feature = "s3",
+    feature = "secretsmanager"
+))]
+mod wire_tests;

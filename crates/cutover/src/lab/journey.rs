@@ -110,6 +110,13 @@ impl Lab {
             let secret = settings.secret(outputs.get(secret)?).await?;
             ledgers.create_user(color, &secret).await?;
         }
+        for (color, secret) in [
+            (Color::Blue, "BlueOperationsSecretArn"),
+            (Color::Green, "GreenOperationsSecretArn"),
+        ] {
+            let secret = settings.secret(outputs.get(secret)?).await?;
+            ledgers.create_operator(color, &secret).await?;
+        }
         Ok(Self {
             ledgers,
             cloud,

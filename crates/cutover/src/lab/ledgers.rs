@@ -63,19 +63,19 @@ impl Ledgers {
         }
     }
 
-    /// Creates the user that a database secret names, with its password.
+    /// Creates the user that payments are made as, with the password of its secret.
     pub async fn create_user(&self, color: Color, secret: &str) -> Result<(), LabError> {
-        let secret: Value = serde_json::from_str(secret)
-            .map_err(|_| LabError::Unexpected(format!("{color}'s database secret is no JSON")))?;
-        let (Some(user), Some(password)) =
-            (secret["username"].as_str(), secret["password"].as_str())
-        else {
-            return Err(LabError::Unexpected(format!(
-                "{color}'s database secret lacks its user or password"
-            )));
-        };
+        let (user, password) = login(color, secret)?;
         self.get(color)
-            .create_application_user(user, password)
+            .create_application_user(&user, &password)
+            .await
+    }
+
+    /// Creates the user that validates and sets the fence, with the password of its secret.
+    pub async fn create_operator(&self, color: Color, secret: &str) -> Result<(), LabError> {
+        let (user, password) = login(color, secret)?;
+        self.get(color)
+            .create_operations_user(&user, &password)
             .await
     }
 
@@ -126,4 +126,16 @@ fn entry(row: Row) -> Result<Entry, LabError> {
         color,
         status,
     })
+}
+
+/// User and password of a database secret.
+fn login(color: Color, secret: &str) -> Result<(String, String), LabError> {
+    let secret: Value = serde_json::from_str(secret)
+        .map_err(|_| LabError::Unexpected(format!("{color}'s database secret is no JSON")))?;
+    match (secret["username"].as_str(), secret["password"].as_str()) {
+        (Some(user), Some(password)) => Ok((user.to_owned(), password.to_owned())),
+        _ => Err(LabError::Unexpected(format!(
+            "{color}'s database secret lacks its user or password"
+        ))),
+    }
 }

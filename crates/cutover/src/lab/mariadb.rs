@@ -120,6 +120,18 @@ impl MariaDb {
         .await
     }
 
+    /// Creates the user that pre-migration-validator logs in as: it reads the ledger, sees replication, and sets the fence.
+    pub async fn create_operations_user(&self, user: &str, password: &str) -> Result<(), LabError> {
+        let (user, password) = (quote(user), quote(password));
+        self.run(&[
+            format!("CREATE OR REPLACE USER {user}@'%' IDENTIFIED BY {password}"),
+            format!("GRANT SELECT ON {DATABASE}.* TO {user}@'%'"),
+            format!("GRANT INSERT, UPDATE ON {DATABASE}.cutover_epoch TO {user}@'%'"),
+            format!("GRANT REPLICA MONITOR, BINLOG MONITOR ON *.* TO {user}@'%'"),
+        ])
+        .await
+    }
+
     /// Replicates everything that `source` writes, from its beginning.
     pub async fn replicate_from(&self, source: &Self) -> Result<(), LabError> {
         source

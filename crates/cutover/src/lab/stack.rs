@@ -15,6 +15,9 @@ use super::package::package;
 pub const ENVIRONMENT: &str = "dev-payment-lab00001";
 /// The bucket for zip files and templates.
 const CODE_BUCKET: &str = "code-dev-payment-lab00001";
+/// What a migration must pass: everything that the lab has. Its databases have no TLS, and nothing rotates here.
+const MIGRATION_CHECKS: &str = "session-table,transaction-bucket,replication,schema-parity,data-parity,reconciliation,functions,\
+     alarms,keys";
 /// How long a stack operation may take.
 const OPERATION_MAX: Duration = Duration::from_mins(3);
 
@@ -76,6 +79,7 @@ impl Release {
                 ("AlarmPeriodSeconds", "10".to_owned()),
                 ("TickSeconds", tick_seconds.to_string()),
                 ("PaymentTimeoutSeconds", "10".to_owned()),
+                ("MigrationChecks", MIGRATION_CHECKS.to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );

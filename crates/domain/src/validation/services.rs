@@ -61,6 +61,13 @@ pub fn targets(targets: &Targets) -> Judgement {
     )
 }
 
+/// Whether a function is on its way to another state: a version that was published a moment ago is `Pending` for seconds.
+#[must_use]
+pub fn is_settling(function: &FunctionFacts) -> bool {
+    function.state.as_deref() == Some("Pending")
+        || function.last_update.as_deref() == Some("InProgress")
+}
+
 /// A function.
 #[must_use]
 pub fn function(function: &FunctionFacts) -> Judgement {
@@ -166,6 +173,25 @@ mod tests {
             });
             assert_eq!(judged.status, status, "{state:?} {update:?}");
         }
+    }
+
+    #[test]
+    fn only_a_function_on_its_way_is_worth_waiting_for() {
+        for (state, update, settling) in [
+            ("Pending", "InProgress", true),
+            ("Active", "InProgress", true),
+            ("Active", "Successful", false),
+            ("Failed", "Failed", false),
+            ("Inactive", "Successful", false),
+        ] {
+            let function = FunctionFacts {
+                state: Some(state.to_owned()),
+                last_update: Some(update.to_owned()),
+                ..FunctionFacts::default()
+            };
+            assert_eq!(is_settling(&function), settling, "{state} {update}");
+        }
+        assert!(!is_settling(&FunctionFacts::default()));
     }
 
     #[test]

@@ -454,3 +454,27 @@ async fn only_what_is_asked_for_is_looked_at() {
     assert_eq!(skipped.count(), Check::ALL.len() - 1);
     assert!(world.memory.notes().is_empty() && world.databases.inner().row_calls.is_empty());
 }
+
+/// A version that was published a moment ago is `Pending`, and so would be no reason to fail a stack.
+#[tokio::test]
+async fn a_function_on_its_way_is_waited_for() {
+    let world = World::healthy();
+    let set = |state: &str, update: &str| {
+        for function in world.estate.things().functions.values_mut() {
+            function.state = Some(state.to_owned());
+            function.last_update = Some(update.to_owned());
+        }
+    };
+    set("Pending", "InProgress");
+    let settling = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        set("Active", "Successful");
+    };
+    let properties = json!({"FunctionNames": "payment-validation:1"});
+    let (report, ()) = tokio::join!(world.validate(&properties), settling);
+    assert_eq!(check(&report, "functions")["status"], "pass", "{report}");
+
+    set("Pending", "InProgress");
+    let report = world.validate(&properties).await;
+    assert_eq!(check(&report, "functions")["status"], "fail", "{report}");
+}
