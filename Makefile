@@ -95,7 +95,8 @@ run/.bench-ready: Makefile
 
 bench: setup run/.bench-ready ## Compare two ledgers of BENCH_ROWS (1000000) payments under load, beside pt-table-checksum
 	@mkdir -p run/bench
-	cargo run --quiet -p cutover-ledger --features operations --example parity_bench -- --rows $(BENCH_ROWS) --out run/bench/parity.json
+	cargo build --workspace --example parity_bench
+	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out run/bench/parity.json
 
 package: setup ## Zip files for AWS, x86_64 (cargo-lambda and zig come from PyPI)
 	@[ -x $(VENV)/bin/cargo-lambda ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r infra/requirements-package.txt

@@ -377,3 +377,83 @@ pub(crate) fn readable(table: &ComparedTable, key: &KeyText) -> String {
     });
     parts.collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, kind: Kind, type_name: &str) -> ComparedColumn {
+        ComparedColumn {
+            name: name.to_owned(),
+            kind,
+            type_name: type_name.to_owned(),
+            charset: Some("ascii".to_owned()),
+            collation: None,
+            same_charset: true,
+            nullable: false,
+        }
+    }
+
+    fn table() -> ComparedTable {
+        let key = vec![
+            column("s", Kind::Text, "text"),
+            column("n", Kind::Integer, "bigint"),
+        ];
+        ComparedTable {
+            name: "t".to_owned(),
+            columns: key.clone(),
+            key,
+            key_in_blue: "PRIMARY".to_owned(),
+            key_in_green: "PRIMARY".to_owned(),
+        }
+    }
+
+    fn key(s: &str, n: &str) -> KeyText {
+        vec![hex::encode(s), n.to_owned()]
+    }
+
+    #[test]
+    fn a_range_excludes_its_first_key_and_includes_its_last() {
+        let (a, b) = (key("a", "1"), key("b", "2"));
+        let range = |dialect| range(dialect, &table(), Some(&a), Some(&b)).unwrap();
+        assert_eq!(
+            range(Dialect::MySql),
+            "((`s` > _ascii X'61') OR (`s` = _ascii X'61' AND `n` > 1)) AND \
+             ((`s` < _ascii X'62') OR (`s` = _ascii X'62' AND `n` <= 2))"
+        );
+        assert_eq!(
+            range(Dialect::Postgres),
+            "(\"s\", \"n\") > (U&'\\+000061'::text, 1) AND (\"s\", \"n\") <= (U&'\\+000062'::text, 2)"
+        );
+    }
+
+    #[test]
+    fn names_and_values_can_not_end_what_holds_them() {
+        assert_eq!(ident(Dialect::MariaDb, "a`b"), "`a``b`");
+        assert_eq!(ident(Dialect::Postgres, "a\"b"), "\"a\"\"b\"");
+        assert_eq!(text(Dialect::Postgres, "'\\"), "U&'\\+000027\\+00005c'");
+        for bad in ["1;", "", "-", "1 OR 1", "0x1"] {
+            let column = column("n", Kind::Integer, "bigint");
+            assert_eq!(literal(Dialect::MySql, &column, bad), Err(BadKey), "{bad}");
+        }
+        let mut strange = column("s", Kind::Text, "text");
+        strange.charset = Some("a b".to_owned());
+        assert_eq!(literal(Dialect::MySql, &strange, "61"), Err(BadKey));
+        assert_eq!(
+            literal(Dialect::Postgres, &strange, "ff"),
+            Err(BadKey),
+            "no UTF-8"
+        );
+    }
+
+    #[test]
+    fn a_key_is_shown_readable_and_cut() {
+        assert_eq!(readable(&table(), &key("m:shop", "7")), "s=m:shop, n=7");
+        assert_eq!(
+            readable(&table(), &vec!["00ff".to_owned(), "7".to_owned()]),
+            "s=0x00ff, n=7"
+        );
+        let long = readable(&table(), &key(&"é".repeat(200), "7"));
+        assert_eq!(long, format!("s={}…, n=7", "é".repeat(80)));
+    }
+}
