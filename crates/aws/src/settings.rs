@@ -34,6 +34,17 @@ impl Settings {
             .ok_or_else(|| CallError::new(OPERATION, format!("{id} holds no text")))
     }
 
+    /// Begins a rotation of a secret that has a rotation function. It goes on by itself.
+    ///
+    /// # Errors
+    /// The call failed: the secret has no function, or an earlier rotation is not complete.
+    pub async fn rotate(&self, id: &str) -> Result<(), CallError> {
+        let answer = self.secrets.rotate_secret().secret_id(id).send().await;
+        answer
+            .map(|_| ())
+            .map_err(CallError::of("secretsmanager:RotateSecret"))
+    }
+
     /// The value of a parameter.
     ///
     /// # Errors
