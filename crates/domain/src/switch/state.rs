@@ -336,3 +336,18 @@ impl State {
         self.migration.as_ref().is_some_and(|m| m.id == id) || self.past.iter().any(|p| p == id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_was_stored_before_these_fields_is_read_as_it_was() {
+        let state = State::new(Environment::Blue, Versions::default());
+        let mut stored = serde_json::to_value(&state).unwrap();
+        for field in ["fence", "drill", "stack"] {
+            assert!(stored.as_object_mut().unwrap().remove(field).is_some());
+        }
+        assert_eq!(serde_json::from_value::<State>(stored).unwrap(), state);
+    }
+}

@@ -9,6 +9,7 @@
 mod eyes;
 mod run;
 mod words;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,9 +24,10 @@ use cutover_ports::switch::{
     SwitchStateStore, Validator,
 };
 
+pub use run::ROUNDS_MAX;
 use run::Run;
-pub use run::{ROUNDS_MAX, WRITE_FAILURES_MAX};
 pub use words::in_words;
+pub use writes::WRITE_FAILURES_MAX;
 
 /// Time for telling someone of a transition; never more than half of what is left.
 const NOTIFY_TIME: Duration = Duration::from_secs(3);

@@ -5,23 +5,18 @@ use std::time::Duration;
 
 use cutover_domain::switch::{
     self, Action, CapacityReading, CountsReading, Decision, Entry, Environment, FenceOrder,
-    FenceSeen, GuardReading, LagReading, LastDecision, Observation, Order, Refusal, RouterReading,
-    Seen, State, Trigger, TripSeen, Validation, Verb,
+    FenceSeen, GuardReading, LagReading, LastDecision, Observation, Refusal, RouterReading, State,
+    Trigger, TripSeen, Validation, Verb,
 };
-use cutover_ports::switch::{CommitError, Router, RouterError};
+use cutover_ports::switch::CommitError;
 
 use super::eyes::Known;
 use super::words::name_of;
+use super::writes::Failures;
 use super::{Executor, ExecutorError, Outcome, in_words};
 
 /// Rounds of one invocation. A change takes two; the rest is for races that were lost.
 pub const ROUNDS_MAX: usize = 12;
-
-/// Failed writes after which an invocation gives a router up. (The client's own retries come before each.)
-pub const WRITE_FAILURES_MAX: u32 = 2;
-
-/// Lost races after which an invocation gives a router up.
-const RACES_MAX: u32 = 6;
 
 /// Wait after the memory failed for the first time, doubled from then on. (The client's own retries come before it.)
 const RETRY_WAIT: Duration = Duration::from_millis(20);
@@ -29,32 +24,15 @@ const RETRY_WAIT: Duration = Duration::from_millis(20);
 /// The longest such wait.
 const RETRY_WAIT_MAX: Duration = Duration::from_millis(400);
 
-/// Time for one write to one router, so that one that hangs does not stop the others.
-const WRITE_TIME: Duration = Duration::from_secs(6);
-
 /// Time for looking at an environment's capacity and waking it: a rollback's write waits no longer than that.
 const WARM_TIME: Duration = Duration::from_secs(3);
 
 /// Why an alarm is tripped: CloudWatch shows it in the alarm's history.
 const DRILL_REASON: &str = "Cutover drill: proves that this alarm's event arrives";
 
-/// What a router did with an invocation's writes.
-#[derive(Default)]
-struct Failures {
-    failed: u32,
-    raced: u32,
-    last: String,
-}
-
-impl Failures {
-    fn is_given_up(&self) -> bool {
-        self.failed >= WRITE_FAILURES_MAX || self.raced >= RACES_MAX
-    }
-}
-
 /// One invocation's progress: what survives a round.
 pub(super) struct Run<'a> {
-    executor: &'a Executor,
+    pub(super) executor: &'a Executor,
     trigger: Trigger,
     guards: Option<BTreeMap<Environment, Vec<GuardReading>>>,
     validation: Validation,
@@ -65,11 +43,11 @@ pub(super) struct Run<'a> {
     fence: Option<(u64, FenceSeen)>,
     trip: TripSeen,
     /// Change ids of this invocation's writes, and the generation of the order that they carry out.
-    changes: (u64, BTreeMap<String, String>),
-    failures: BTreeMap<String, Failures>,
+    pub(super) changes: (u64, BTreeMap<String, String>),
+    pub(super) failures: BTreeMap<String, Failures>,
     decision: Option<LastDecision>,
     transitions: Vec<Entry>,
-    faults: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 /// What a round says of the next.
@@ -349,99 +327,4 @@ impl<'a> Run<'a> {
             self.faults.push(in_words(&error));
         }
     }
-
-    // ---- writes
-
-    /// Writes that take traffic from the candidate go to the fastest router first, others to the slowest first. One that
-    /// fails, hangs or can't be read does not stop the others.
-    async fn write(&mut self, order: &Order, decision: &Decision, seen: &Observation) {
-        let since = decision.next.intent.as_ref().map_or(0, |i| i.since);
-        if self.changes.0 != since {
-            self.changes = (since, BTreeMap::new());
-        }
-        for (router, reading) in targets(&self.executor.routers, order, decision, seen) {
-            if let Seen::Unreadable(why) = &reading.seen {
-                let name = router.name();
-                self.faults.push(format!(
-                    "router {name} is not written, it can't be read: {why}"
-                ));
-                continue;
-            }
-            if reading.revision.is_none() && !self.is_newest(order).await {
-                self.faults.push("a newer order stands".to_owned());
-                return;
-            }
-            self.write_one(router, order, reading).await;
-        }
-    }
-
-    async fn write_one(&mut self, router: &dyn Router, order: &Order, reading: &RouterReading) {
-        let name = router.name().to_owned();
-        let written = tokio::time::timeout(WRITE_TIME, router.write(order, reading)).await;
-        let (why, is_race) = match written {
-            Ok(Ok(change)) => {
-                self.failures.remove(&name);
-                if let Some(change) = change {
-                    self.changes.1.insert(name, change);
-                }
-                return;
-            }
-            Ok(Err(error)) => (
-                in_words(&error),
-                matches!(error, RouterError::Changed { .. }),
-            ),
-            Err(_elapsed) => (
-                format!("no answer within {} s", WRITE_TIME.as_secs()),
-                false,
-            ),
-        };
-        let failures = self.failures.entry(name).or_default();
-        if is_race {
-            failures.raced = failures.raced.saturating_add(1);
-        } else {
-            failures.failed = failures.failed.saturating_add(1);
-        }
-        failures.last.clone_from(&why);
-        self.faults.push(why);
-    }
-
-    /// Whether no newer order was stored. A router that has no conditional write of its own is written only then. Where
-    /// that can't be learnt the write goes on: it was stored a moment ago, and a rollback depends on as little as can be.
-    async fn is_newest(&self, order: &Order) -> bool {
-        match self.executor.store.load().await {
-            Ok(Some(state)) => state.generation == order.generation,
-            Ok(None) | Err(_) => true,
-        }
-    }
-}
-
-/// The order's routers, in the order in which they are written.
-fn targets<'r>(
-    routers: &'r [Box<dyn Router>],
-    order: &Order,
-    decision: &Decision,
-    seen: &'r Observation,
-) -> Vec<(&'r dyn Router, &'r RouterReading)> {
-    let candidate = decision.next.candidate();
-    let ordered = order.weights.of(candidate);
-    let mut targets: Vec<_> = routers
-        .iter()
-        .map(AsRef::as_ref)
-        .zip(&seen.routers)
-        .filter(|(router, _)| order.routers.iter().any(|name| name == router.name()))
-        .collect();
-    let shares = || {
-        targets
-            .iter()
-            .filter_map(|(_, reading)| match &reading.seen {
-                Seen::Split(weights) => Some(weights.of(candidate)),
-                _ => None,
-            })
-    };
-    let raises = shares().any(|share| share < ordered) && !shares().any(|share| share > ordered);
-    targets.sort_by_key(|(router, _)| router.effect_seconds());
-    if raises {
-        targets.reverse();
-    }
-    targets
 }
