@@ -124,10 +124,10 @@ fn main() -> ExitCode {
                 operator::command(&target, start.payload("plan")).await
             }
             Command::Drill { target, alarm } => {
-                let mut payload = json!({"action": "drill"});
-                if let Some(alarm) = alarm {
-                    payload["alarm"] = json!(alarm);
-                }
+                let payload = match alarm {
+                    Some(alarm) => json!({"action": "drill", "alarm": alarm}),
+                    None => json!({"action": "drill"}),
+                };
                 operator::command(&target, payload).await
             }
             Command::VerifyJournal {

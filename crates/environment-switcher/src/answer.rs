@@ -40,13 +40,52 @@ pub fn status(outcome: &Outcome, now_ms: u64, tick: Duration) -> Value {
         "nextActionAt": next_action_ms(state, now_ms, tick).map(rfc3339),
         "decision": outcome.decision,
     });
-    if let (Some(refusal), Value::Object(fields)) = (&outcome.refusal, &mut answer) {
-        fields.insert(
-            "error".to_owned(),
-            json!({"code": refusal.code, "message": refusal.message}),
-        );
+    for (name, told) in [
+        ("pending", pending(outcome)),
+        ("fence", fence(state)),
+        ("drill", drill(state)),
+        ("error", error(outcome)),
+    ] {
+        if let Some(told) = told {
+            answer = with(answer, name, told);
+        }
     }
     answer
+}
+
+/// Routers whose change was read back and is not in effect yet, and why.
+fn pending(outcome: &Outcome) -> Option<Value> {
+    let pending: Map<String, Value> = outcome
+        .routers
+        .iter()
+        .filter_map(|router| Some((router.router.clone(), json!(router.pending.as_ref()?))))
+        .collect();
+    (!pending.is_empty()).then_some(Value::Object(pending))
+}
+
+/// Who may write to the ledgers, once a migration has ordered that, and whether every ledger confirmed it.
+fn fence(state: &State) -> Option<Value> {
+    let order = state.fence?;
+    let may_write = json!({"blue": order.may_write.blue, "green": order.may_write.green});
+    Some(json!({"epoch": order.epoch, "mayWrite": may_write, "stands": order.stands}))
+}
+
+/// The last drill, if there was one.
+fn drill(state: &State) -> Option<Value> {
+    let drill = state.drill.as_ref()?;
+    Some(json!({
+        "alarm": drill.alarm,
+        "startedAt": rfc3339(drill.started_at_ms),
+        "seenAt": drill.seen_at_ms.and_then(rfc3339),
+        "by": drill.by,
+        "outcome": drill.outcome,
+        "restored": drill.restored,
+    }))
+}
+
+fn error(outcome: &Outcome) -> Option<Value> {
+    let refusal = outcome.refusal.as_ref()?;
+    Some(json!({"code": refusal.code, "message": refusal.message}))
 }
 
 /// An answer with one more member.
@@ -102,8 +141,10 @@ pub fn entry(entry: &Entry) -> Value {
 fn next_action_ms(state: &State, now_ms: u64, tick: Duration) -> Option<u64> {
     let tick_ms = u64::try_from(tick.as_millis()).unwrap_or(u64::MAX);
     let next_tick_ms = now_ms.saturating_add(tick_ms);
-    let is_unfinished =
-        state.intent.is_some() || matches!(state.phase, Phase::Validating | Phase::RollingBack);
+    let is_unfinished = state.intent.is_some()
+        || matches!(state.phase, Phase::Validating | Phase::RollingBack)
+        || state.fence.is_some_and(|order| !order.stands)
+        || state.drill.as_ref().is_some_and(|drill| !drill.restored);
     state
         .due_at_ms()
         .or_else(|| is_unfinished.then_some(next_tick_ms))

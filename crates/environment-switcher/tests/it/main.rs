@@ -8,6 +8,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod answers;
 mod checks;
 mod drills;
 mod events;
