@@ -113,7 +113,7 @@ impl Estate {
         name: &str,
         deployment: &str,
     ) -> Result<BTreeMap<String, String>, String> {
-        self.deploy_with(name, deployment, Duration::from_secs(60))
+        self.deploy_with(name, deployment, Duration::from_mins(1))
             .await
     }
 
