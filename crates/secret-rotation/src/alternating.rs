@@ -1,11 +1,13 @@
 //! Two users that take turns: the one whose turn it is not gets the new password, and the rights of the original.
 
-use cutover_domain::rotation::secret::{ALTERNATE_SUFFIX, name_fits_server};
+use cutover_domain::rotation::names::name_fits_server;
+use cutover_domain::rotation::secret::ALTERNATE_SUFFIX;
 use cutover_domain::rotation::sql::Flavour;
 use cutover_ports::rotation::{Databases, SecretVersions, Session};
 
 use crate::error::RotationError;
-use crate::rotation::{Outcome, Pair, Run, login_for_accounts};
+use crate::rotation::{Outcome, Pair, Run};
+use crate::session::login_for_accounts;
 use crate::{mysql_accounts, postgres_roles};
 
 /// The names of the two.

@@ -9,6 +9,7 @@
 //! - `single_user`, `alternating`: how the database takes the pending password, by strategy.
 //! - `mysql_accounts`, `postgres_roles`: what is asked of the engines, and in which order what was decided is stated.
 //! - `replicas`: servers that have to follow before the new password is handed out.
+//! - `session`: logins and statements, counted.
 //! - [`error`]: what goes wrong, and what it is called.
 //!
 //! What is decided is in `cutover_domain::rotation`.
@@ -22,4 +23,5 @@ mod mysql_accounts;
 mod postgres_roles;
 mod replicas;
 pub mod rotation;
+mod session;
 mod single_user;

@@ -12,7 +12,8 @@ use cutover_ports::rotation::{Databases, SecretVersions, Session};
 
 use crate::alternating::Names;
 use crate::error::RotationError;
-use crate::rotation::{Pair, Run, column};
+use crate::rotation::{Pair, Run};
+use crate::session::column;
 
 /// Accounts that one user name may have, one a host part.
 const HOSTS_MAX: usize = 32;

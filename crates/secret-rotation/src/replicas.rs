@@ -9,7 +9,8 @@ use cutover_domain::rotation::sql::{Flavour, postgres_literal};
 use cutover_ports::rotation::{Databases, Row, SecretVersions, Session};
 
 use crate::error::RotationError;
-use crate::rotation::{Run, column};
+use crate::rotation::Run;
+use crate::session::column;
 
 /// Looks in all, and the wait between two.
 const LOOKS_MAX: u32 = 40;

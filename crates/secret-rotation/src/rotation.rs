@@ -8,13 +8,13 @@ use cutover_domain::rotation::{
     Admission, DatabaseSecret, Engine, Password, Step, Strategy, Versions, Way,
 };
 use cutover_ports::rotation::{
-    Databases, Login, LoginError, LoginFault, NewVersion, PasswordPolicy, Row, SecretVersions,
-    Session, StatementError, Stored, Which,
+    Databases, NewVersion, PasswordPolicy, SecretVersions, Stored, Which,
 };
 use uuid::Uuid;
 
 use crate::error::{RotationError, Version};
 use crate::event::Request;
+use crate::session::login;
 use crate::{alternating, replicas, single_user};
 
 /// Passwords that are asked for until one is not the current one.
@@ -39,7 +39,7 @@ pub struct Rotation<V, D> {
 pub fn random_salt() -> Salt {
     let mut salt = Salt::default();
     let bytes = [Uuid::new_v4(), Uuid::new_v4()];
-    let bytes = bytes.iter().flat_map(|uuid| uuid.as_bytes());
+    let bytes = bytes.iter().flat_map(Uuid::as_bytes);
     // Bytes 6 and 8 of each are not all random: twenty are used of thirty-two.
     for (place, byte) in salt.iter_mut().zip(bytes) {
         *place = *byte;
@@ -197,20 +197,18 @@ impl<V: SecretVersions, D: Databases> Run<'_, V, D> {
         };
         // A hash that is not well formed would be taken for a password, and an account may be in another's shadow.
         self.prove(&pair.pending).await?;
-        self.look_for_gap(&pair.current).await?;
+        self.look_for_gap(&pair.current).await;
         Ok(outcome)
     }
 
     async fn test(&mut self, request: &Request) -> Result<Outcome, RotationError> {
+        let (current, pending) = self.both(request).await?;
         // A rotation that is configured and not begun is tried with this step alone, on a copy of the current version.
-        let current = self.current().await?;
-        if let Some(copy) = self.pending(request).await?
-            && current.is_copied_by(&copy)
-        {
-            self.prove(&copy).await?;
+        if current.is_copied_by(&pending) {
+            self.prove(&pending).await?;
             return Ok(Outcome::Tested);
         }
-        let pair = self.pair(request).await?;
+        let pair = self.compared(current, pending)?;
         self.prove(&pair.pending).await?;
         Ok(Outcome::Tested)
     }
@@ -241,10 +239,26 @@ impl<V: SecretVersions, D: Databases> Run<'_, V, D> {
 
     /// Both versions, compared before anyone connects anywhere.
     async fn pair(&mut self, request: &Request) -> Result<Pair, RotationError> {
+        let (current, pending) = self.both(request).await?;
+        self.compared(current, pending)
+    }
+
+    async fn both(
+        &mut self,
+        request: &Request,
+    ) -> Result<(DatabaseSecret, DatabaseSecret), RotationError> {
         let current = self.current().await?;
-        let strategy = self.strategy(&current)?;
         let pending = self.pending(request).await?;
         let pending = pending.ok_or(RotationError::Missing(Version::Pending))?;
+        Ok((current, pending))
+    }
+
+    fn compared(
+        &mut self,
+        current: DatabaseSecret,
+        pending: DatabaseSecret,
+    ) -> Result<Pair, RotationError> {
+        let strategy = self.strategy(&current)?;
         untampered(&current, &pending, strategy)?;
         Ok(Pair {
             current,
@@ -305,81 +319,6 @@ impl<V: SecretVersions, D: Databases> Run<'_, V, D> {
         }
         Ok(strategy)
     }
-
-    /// Logs in with a version as its users do, in its database, and asks whom the server takes it for.
-    pub(crate) async fn prove(&mut self, secret: &DatabaseSecret) -> Result<(), RotationError> {
-        let mut session = self.enter("the pending version", &login(secret)).await?;
-        let question = match secret.engine {
-            Engine::Mysql | Engine::Mariadb => {
-                "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', LENGTH(CURRENT_USER()) - \
-                 LENGTH(REPLACE(CURRENT_USER(), '@', '')))"
-            }
-            Engine::Postgres => "SELECT session_user",
-        };
-        let rows = session.query("ask whose session it is", question).await?;
-        let taken_for = rows.into_iter().flatten().flatten().next();
-        session.close().await;
-        if taken_for.as_deref() == Some(secret.username.as_str()) {
-            Ok(())
-        } else {
-            Err(RotationError::Shadowed)
-        }
-    }
-
-    /// Whether the current version still logs in.
-    async fn look_for_gap(&mut self, current: &DatabaseSecret) -> Result<(), RotationError> {
-        match self.try_login(&login(current)).await {
-            Ok(Some(session)) => {
-                session.close().await;
-                self.report.gap = Some(false);
-            }
-            Ok(None) => self.report.gap = Some(true),
-            // It is only looked at: what it says of the server is said by the next step.
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
-    /// A session, or none where user and password are refused. No other failure says anything about the credentials.
-    pub(crate) async fn try_login(
-        &mut self,
-        login: &Login,
-    ) -> Result<Option<D::Session>, LoginError> {
-        match self.rotation.databases.log_in(login, self.until).await {
-            Ok(session) => Ok(Some(session)),
-            Err(error) if error.fault == LoginFault::Password => {
-                self.report.failed_logins += 1;
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A session of credentials that must be good.
-    pub(crate) async fn enter(
-        &mut self,
-        whose: &'static str,
-        login: &Login,
-    ) -> Result<D::Session, RotationError> {
-        let session = self.rotation.databases.log_in(login, self.until).await;
-        session.map_err(|error| {
-            if error.fault == LoginFault::Password {
-                self.report.failed_logins += 1;
-            }
-            RotationError::Login(whose, error)
-        })
-    }
-
-    /// Has a statement carried out, and counts it.
-    pub(crate) async fn state(
-        &mut self,
-        session: &mut D::Session,
-        statement: &cutover_domain::rotation::Statement,
-    ) -> Result<(), StatementError> {
-        session.execute(statement).await?;
-        self.report.statements += 1;
-        Ok(())
-    }
 }
 
 fn untampered(
@@ -393,36 +332,4 @@ fn untampered(
     } else {
         Err(RotationError::Tampered(differs))
     }
-}
-
-/// The login that a version's users have.
-pub(crate) fn login(secret: &DatabaseSecret) -> Login {
-    Login {
-        engine: secret.engine,
-        host: secret.host.clone(),
-        port: secret.port,
-        ssl: secret.ssl,
-        username: secret.username.clone(),
-        password: secret.password.clone(),
-        dbname: secret.dbname.clone(),
-    }
-}
-
-/// The login for account statements: MySQL's need no database, and a statement that is made in one may be replicated by
-/// that database's rules.
-pub(crate) fn login_for_accounts(secret: &DatabaseSecret, dbname: Option<&str>) -> Login {
-    let dbname = match secret.engine {
-        Engine::Mysql | Engine::Mariadb => None,
-        Engine::Postgres => dbname.map(str::to_owned),
-    };
-    Login {
-        dbname,
-        ..login(secret)
-    }
-}
-
-/// The single text column of an answer.
-pub(crate) fn column(rows: Vec<Row>) -> Vec<String> {
-    let first = |row: Row| row.into_iter().next().flatten();
-    rows.into_iter().filter_map(first).collect()
 }

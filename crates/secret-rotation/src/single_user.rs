@@ -2,13 +2,14 @@
 
 use cutover_domain::rotation::admission::PREVIOUS;
 use cutover_domain::rotation::logins::{next, ways};
-use cutover_domain::rotation::secret::name_fits_server;
+use cutover_domain::rotation::names::name_fits_server;
 use cutover_domain::rotation::sql::Flavour;
 use cutover_domain::rotation::{Candidate, DatabaseSecret, Next, Way};
 use cutover_ports::rotation::{Databases, SecretVersions, Session, Which};
 
 use crate::error::RotationError;
-use crate::rotation::{Outcome, Pair, Run, login_for_accounts};
+use crate::rotation::{Outcome, Pair, Run};
+use crate::session::login_for_accounts;
 use crate::{mysql_accounts, postgres_roles};
 
 /// Versions of cancelled rotations that are tried.

@@ -1,3 +1,4 @@
+use super::super::postgres_settings::value;
 use super::super::sql::Flavour;
 use super::*;
 

@@ -1,3 +1,5 @@
+use super::super::names::name_fits_server;
+use super::super::sql::{Flavour, Server};
 use super::*;
 
 const SECRET: &str = r#"{"engine":"mysql","host":"db","port":3307,"username":"app","password":"first","dbname":"pay","note":{"kept":[1]}}"#;

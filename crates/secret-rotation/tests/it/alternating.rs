@@ -87,7 +87,7 @@ fn mariadb_says(world: &World, user: &str) -> String {
             continue;
         }
         let grants = world.admin(&format!("SHOW GRANTS FOR `{user}`@`{host}`"));
-        said += &format!("{account}\n{grants}\n");
+        said.extend([account, grants].map(|text| text + "\n"));
     }
     let mut parts = said.split("'*");
     let mut without = parts.next().unwrap_or_default().to_owned();
