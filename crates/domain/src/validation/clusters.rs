@@ -290,6 +290,9 @@ mod tests {
         (judged.status, judged.observed)
     }
 
+    /// What makes good evidence worse.
+    type Change = fn(&mut Cluster);
+
     #[test]
     fn a_good_cluster_passes() {
         assert_eq!(status(|_| ()).0, Status::Pass);
@@ -297,7 +300,7 @@ mod tests {
 
     #[test]
     fn each_thing_that_is_wrong_fails_by_itself() {
-        let changes: [(fn(&mut Cluster), &str); 9] = [
+        let changes: [(Change, &str); 9] = [
             (|c| c.status = Some("modifying".to_owned()), "modifying"),
             (|c| c.status = None, "no state"),
             (|c| c.encrypted = Some(false), "not encrypted"),

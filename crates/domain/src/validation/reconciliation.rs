@@ -408,6 +408,9 @@ mod tests {
         (judged.status, judged.observed)
     }
 
+    /// What makes good evidence worse.
+    type Change = fn(&mut Evidence);
+
     #[test]
     fn what_agrees_passes() {
         let (status, observed) = found(|_| ());
@@ -419,7 +422,7 @@ mod tests {
 
     #[test]
     fn every_difference_is_told_by_its_transaction_id() {
-        let changes: [(fn(&mut Evidence), &str); 9] = [
+        let changes: [(Change, &str); 9] = [
             (
                 |e| {
                     e.blue.remove(0);

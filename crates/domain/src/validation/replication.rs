@@ -104,9 +104,12 @@ mod tests {
         }
     }
 
+    /// What makes good evidence worse.
+    type Change = fn(&mut ReplicationTask);
+
     #[test]
     fn a_task_must_run_without_errors_and_lag() {
-        let changes: [(fn(&mut ReplicationTask), Status); 9] = [
+        let changes: [(Change, Status); 9] = [
             (|_| (), Status::Pass),
             (|t| t.lag_seconds = Some(30.0), Status::Pass),
             (|t| t.lag_seconds = Some(30.1), Status::Fail),
@@ -121,9 +124,9 @@ mod tests {
             ),
         ];
         for (change, status) in changes {
-            let mut changed = good();
-            change(&mut changed);
-            assert_eq!(task(&changed, 30).status, status, "{changed:?}");
+            let mut task_seen = good();
+            change(&mut task_seen);
+            assert_eq!(task(&task_seen, 30).status, status, "{task_seen:?}");
         }
     }
 
