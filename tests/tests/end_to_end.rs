@@ -43,6 +43,10 @@ async fn a_bad_green_is_rolled_back_and_a_good_one_promoted() {
     println!("{found:#?} {timings:?} {:?}", known.surprises);
     assert!(found.is_clean());
     assert!(found.accepted > 2_000, "the load was steady");
+    assert!(
+        timings.drill > Duration::ZERO,
+        "the drill's event was timed"
+    );
     assert!(timings.rollback < Duration::from_mins(5));
     let history = lab.command(&json!({"action": "history"})).await.unwrap();
     let phases: Vec<&str> = history["entries"]

@@ -10,6 +10,8 @@ use cutover_aws::settings::Settings;
 use cutover_domain::switch::GuardReading;
 use cutover_ports::switch::AlarmReader as _;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinHandle;
 
 use super::case::Cases;
@@ -46,6 +48,8 @@ pub struct LabOptions {
 /// What a cutover took.
 #[derive(Debug, Clone, Default)]
 pub struct Timings {
+    /// From the tripping of a guard's alarm to its event at the switch.
+    pub drill: Duration,
     /// From the first failed payment to 100 % blue, read back from the alias.
     pub rollback: Duration,
     /// From the operator's start to `completed`.
@@ -319,15 +323,53 @@ async fn cutovers(lab: &mut Lab, telemetry: &Arc<Telemetry>) -> Result<Timings, 
     tokio::time::sleep(Duration::from_secs(5)).await;
     telemetry.mark("green is deployed by a stack update");
     lab.deploy_green("1").await?;
+    let drill = drill(lab, telemetry).await?;
     let rollback = bad_green(lab, telemetry).await?;
     telemetry.mark("green is mended and deployed again");
     lab.deploy_green("2").await?;
     let promotion = good_green(lab, telemetry).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     Ok(Timings {
+        drill,
         rollback,
         promotion,
     })
+}
+
+/// Proves, before green has any traffic, that an alarm's event takes its way to the switch.
+async fn drill(lab: &Lab, telemetry: &Telemetry) -> Result<Duration, LabError> {
+    telemetry.mark("a drill trips one of green's alarms");
+    let began = Instant::now();
+    let refused = |why: &Value| LabError::Unexpected(format!("the drill: {why}"));
+    let order = json!({"action": "drill", "operator": "lab", "reason": "before the first cutover"});
+    let answer = lab.command(&order).await?;
+    if let Some(error) = answer.get("error") {
+        return Err(refused(error));
+    }
+    loop {
+        let status = lab.command(&json!({"action": "status"})).await?;
+        let drill = &status["drill"];
+        if drill["restored"] == true {
+            if drill["by"] != "event" {
+                return Err(refused(drill));
+            }
+            telemetry.mark("its event arrived, and it is restored");
+            return seen_after(drill).ok_or_else(|| refused(drill));
+        }
+        if began.elapsed() > PHASE_MAX {
+            return Err(LabError::Late {
+                what: format!("the end of the drill ({drill})"),
+                waited: PHASE_MAX,
+            });
+        }
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// From `startedAt` to `seenAt` of a drill.
+fn seen_after(drill: &Value) -> Option<Duration> {
+    let at = |field: &str| OffsetDateTime::parse(drill[field].as_str()?, &Rfc3339).ok();
+    (at("seenAt")? - at("startedAt")?).try_into().ok()
 }
 
 async fn bad_green(lab: &Lab, telemetry: &Telemetry) -> Result<Duration, LabError> {

@@ -148,6 +148,11 @@ fn times(report: &Report) -> Vec<TableRow> {
     if report.timings.promotion > Duration::ZERO {
         rows.extend([
             (
+                "drill",
+                seconds(report.timings.drill),
+                "a guard's alarm tripped to its event at the switch",
+            ),
+            (
                 "rollback",
                 seconds(report.timings.rollback),
                 "first failed payment to 100 % blue at the alias",
@@ -193,6 +198,7 @@ pub fn write(report: &Report, telemetry: &Telemetry, folder: &Path) -> Result<Pa
 fn json_text(report: &Report) -> String {
     let value = json!({
         "reconciliation": report.reconciliation,
+        "drillSeconds": report.timings.drill.as_secs_f64(),
         "rollbackSeconds": report.timings.rollback.as_secs_f64(),
         "promotionSeconds": report.timings.promotion.as_secs_f64(),
         "labSeconds": report.took.as_secs_f64(),
