@@ -162,3 +162,36 @@ fn fail(why: &str) -> ExitCode {
     eprintln!("cutover: {why}");
     ExitCode::FAILURE
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// clap looks at its own tree only when it is used, and then panics.
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_an_operator_is_understood() {
+        for command in [
+            "start --to green --step-percent 10",
+            "plan --to green",
+            "drill --alarm errors-green",
+            "status",
+            "history",
+            "verify-journal --migration-id m-1",
+            "pause",
+            "resume",
+            "promote",
+            "rollback",
+        ] {
+            let line = format!("cutover {command} --environment dev-payment-ab12cd34");
+            let understood = Cli::command().try_get_matches_from(line.split(' '));
+            assert!(understood.is_ok(), "{line}: {understood:?}");
+        }
+    }
+}

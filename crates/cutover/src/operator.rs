@@ -23,6 +23,8 @@ pub struct Target {
 
 /// How a migration goes.
 #[derive(Debug, Args)]
+// The subcommand that it is flattened into has the same name, and so would the group have.
+#[group(skip)]
 pub struct Start {
     /// The environment that takes over.
     #[arg(long, value_parser = ["blue", "green"])]
