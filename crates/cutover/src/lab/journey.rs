@@ -52,6 +52,10 @@ pub struct Timings {
     pub drill: Duration,
     /// From the first failed payment to 100 % blue, read back from the alias.
     pub rollback: Duration,
+    /// Of it, until the switch ordered the rollback: the alarm's period, its evaluation and its event.
+    pub detection: Duration,
+    /// Of it, from the order until the switch itself read it back.
+    pub execution: Duration,
     /// From the operator's start to `completed`.
     pub promotion: Duration,
 }
@@ -325,6 +329,7 @@ async fn cutovers(lab: &mut Lab, telemetry: &Arc<Telemetry>) -> Result<Timings, 
     lab.deploy_green("1").await?;
     let drill = drill(lab, telemetry).await?;
     let rollback = bad_green(lab, telemetry).await?;
+    let (detection, execution) = parts_of_rollback(lab, telemetry).await?;
     telemetry.mark("green is mended and deployed again");
     lab.deploy_green("2").await?;
     let promotion = good_green(lab, telemetry).await?;
@@ -332,6 +337,8 @@ async fn cutovers(lab: &mut Lab, telemetry: &Arc<Telemetry>) -> Result<Timings, 
     Ok(Timings {
         drill,
         rollback,
+        detection,
+        execution,
         promotion,
     })
 }
@@ -370,6 +377,39 @@ async fn drill(lab: &Lab, telemetry: &Telemetry) -> Result<Duration, LabError> {
 fn seen_after(drill: &Value) -> Option<Duration> {
     let at = |field: &str| OffsetDateTime::parse(drill[field].as_str()?, &Rfc3339).ok();
     (at("seenAt")? - at("startedAt")?).try_into().ok()
+}
+
+/// What the journal says of the rollback: from the first failed payment to the order, and from there to the read-back.
+async fn parts_of_rollback(
+    lab: &Lab,
+    telemetry: &Telemetry,
+) -> Result<(Duration, Duration), LabError> {
+    let history = lab
+        .command(&json!({"action": "history", "migrationId": "bad-green"}))
+        .await?;
+    let now = OffsetDateTime::now_utc();
+    let since_failure = telemetry
+        .first_failure()
+        .map(|first| telemetry.elapsed().saturating_sub(first));
+    let parts = || {
+        let entries = history["entries"].as_array()?;
+        let ordered = entries.iter().position(|e| e["action"] == "roll_back")?;
+        let read_back = entries
+            .iter()
+            .skip(ordered)
+            .find(|e| e["action"] == "verify");
+        let at = |entry: &Value| OffsetDateTime::parse(entry["at"].as_str()?, &Rfc3339).ok();
+        let (ordered, read_back) = (at(entries.get(ordered)?)?, at(read_back?)?);
+        let detection = ordered - (now - since_failure?);
+        Some((
+            // The alarm may be ahead of the first answer that a client got.
+            detection.try_into().unwrap_or_default(),
+            (read_back - ordered).try_into().ok()?,
+        ))
+    };
+    parts().ok_or_else(|| {
+        LabError::Unexpected(format!("the journal does not tell the rollback: {history}"))
+    })
 }
 
 async fn bad_green(lab: &Lab, telemetry: &Telemetry) -> Result<Duration, LabError> {

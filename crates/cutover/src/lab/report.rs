@@ -149,13 +149,23 @@ fn times(report: &Report) -> Vec<TableRow> {
         rows.extend([
             (
                 "drill",
-                seconds(report.timings.drill),
+                format!("{} ms", report.timings.drill.as_millis()),
                 "a guard's alarm tripped to its event at the switch",
             ),
             (
                 "rollback",
                 seconds(report.timings.rollback),
                 "first failed payment to 100 % blue at the alias",
+            ),
+            (
+                "  detection",
+                seconds(report.timings.detection),
+                "of it: to the order (metric, alarm, event)",
+            ),
+            (
+                "  execution",
+                seconds(report.timings.execution),
+                "of it: from the order to its read-back",
             ),
             (
                 "promotion",
@@ -200,6 +210,8 @@ fn json_text(report: &Report) -> String {
         "reconciliation": report.reconciliation,
         "drillSeconds": report.timings.drill.as_secs_f64(),
         "rollbackSeconds": report.timings.rollback.as_secs_f64(),
+        "detectionSeconds": report.timings.detection.as_secs_f64(),
+        "executionSeconds": report.timings.execution.as_secs_f64(),
         "promotionSeconds": report.timings.promotion.as_secs_f64(),
         "labSeconds": report.took.as_secs_f64(),
         "rate": report.rate,
