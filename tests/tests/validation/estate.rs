@@ -128,7 +128,8 @@ impl Estate {
         self.deploy_template(name, &template).await
     }
 
-    async fn deploy_template(
+    /// Deploys a stack from a template, and answers its outputs.
+    pub async fn deploy_template(
         &self,
         name: &str,
         template: &Value,
@@ -153,6 +154,36 @@ impl Estate {
             }
             told
         })
+    }
+
+    /// An empty database beside the colors' own, whose user may create tables in it; answers the name of its secret.
+    pub async fn empty_database(&self, name: &str) -> String {
+        let _made = self.database.sql(&format!(
+            "CREATE DATABASE {name}; GRANT ALL ON {name}.* TO app@'%'"
+        ));
+        let mut secret = self.database.secret();
+        secret["dbname"] = json!(name);
+        let id = format!("database-{name}");
+        let template = json!({"Resources": {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": {
+            "Name": id, "SecretString": secret.to_string(),
+        }}}});
+        let stack = format!("secret-of-{}", name.replace('_', "-"));
+        let made = self.deploy_template(&stack, &template).await;
+        made.expect("a secret");
+        id
+    }
+
+    /// A look at the databases, as their administrator.
+    pub fn sql(&self, sql: &str) -> String {
+        self.database.sql(sql)
+    }
+
+    /// The function, once a stack has it.
+    pub fn service_token(&self) -> String {
+        format!(
+            "arn:aws:lambda:us-east-1:000000000000:function:{}",
+            function()
+        )
     }
 
     pub async fn delete(&self, name: &str) {

@@ -132,6 +132,75 @@ async fn a_long_validation_goes_on_by_itself() {
     estate.stop().await;
 }
 
+/// Two empty databases get the ledger's schema by a stack; the same again changes nothing, and back to an older version is
+/// refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_brings_the_schema_into_empty_databases() {
+    let estate = Estate::start().await;
+    estate
+        .deploy("good", "1")
+        .await
+        .expect("a stack with the function");
+    let secrets = [
+        estate.empty_database("empty_blue").await,
+        estate.empty_database("empty_green").await,
+    ];
+    let template = |version: Option<&str>| {
+        let mut properties = json!({"ServiceToken": estate.service_token(), "SecretArns": secrets});
+        if let Some(version) = version {
+            properties["Version"] = json!(version);
+        }
+        json!({
+            "Resources": {"Schema": {"Type": "Custom::DatabaseSchema", "Properties": properties}},
+            "Outputs": {
+                "Version": {"Value": {"Fn::GetAtt": ["Schema", "Version"]}},
+                "Applied": {"Value": {"Fn::GetAtt": ["Schema", "Applied"]}},
+            },
+        })
+    };
+    let created = estate.deploy_template("schema", &template(None)).await;
+    let created = created.expect("both databases are empty");
+    assert!(created["Applied"].contains("payments"), "{created:?}");
+    for name in ["empty_blue", "empty_green"] {
+        for table in ["payments", "cutover_epoch"] {
+            let columns = |of: &str| {
+                estate.sql(&format!(
+                    "SELECT column_name, column_type, collation_name FROM information_schema.columns \
+                     WHERE table_schema = '{of}' AND table_name = '{table}' ORDER BY ordinal_position"
+                ))
+            };
+            assert!(!columns(name).is_empty(), "{name}.{table}");
+            assert_eq!(columns(name), columns("payments"), "{name}.{table}");
+        }
+    }
+    let newest = created["Version"].as_str();
+    let again = estate
+        .deploy_template("schema", &template(Some(newest)))
+        .await;
+    let again = again.expect("it is there already");
+    assert_eq!(
+        (again["Version"].as_str(), again["Applied"].as_str()),
+        (newest, "")
+    );
+    let older = estate
+        .deploy_template("schema", &template(Some("1")))
+        .await
+        .unwrap_err();
+    assert!(older.contains("UPDATE_ROLLBACK_COMPLETE"), "{older}");
+    assert!(
+        older.contains("the schema of database-empty_blue"),
+        "{older}"
+    );
+    for stack in ["schema", "good"] {
+        estate.delete(stack).await;
+    }
+    assert!(
+        !estate.sql("SHOW TABLES FROM empty_blue").is_empty(),
+        "a deleted stack deletes no payments"
+    );
+    estate.stop().await;
+}
+
 fn outcome(line: &str) -> String {
     let line: Value = serde_json::from_str(line).unwrap_or_default();
     line["outcome"].as_str().unwrap_or_default().to_owned()
