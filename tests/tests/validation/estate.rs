@@ -179,7 +179,7 @@ impl Estate {
     }
 
     /// The function, once a stack has it.
-    pub fn service_token(&self) -> String {
+    pub fn service_token() -> String {
         format!(
             "arn:aws:lambda:us-east-1:000000000000:function:{}",
             function()

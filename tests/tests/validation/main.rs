@@ -146,7 +146,8 @@ async fn a_stack_brings_the_schema_into_empty_databases() {
         estate.empty_database("empty_green").await,
     ];
     let template = |version: Option<&str>| {
-        let mut properties = json!({"ServiceToken": estate.service_token(), "SecretArns": secrets});
+        let mut properties =
+            json!({"ServiceToken": Estate::service_token(), "SecretArns": secrets});
         if let Some(version) = version {
             properties["Version"] = json!(version);
         }
