@@ -9,6 +9,7 @@ from cutover_cloud import (
     canary,
     custom_resources,
     databases,
+    declared_buckets,
     declared_network,
     declared_secrets,
     declared_services,
@@ -54,6 +55,7 @@ def install(settings: Settings) -> Executor:
     authorized_resources.install()
     declared_secrets.install()
     declared_tables.install()
+    declared_buckets.install()
     gateway.install()
     gateway_metrics.install()
     rule_targets.install()
