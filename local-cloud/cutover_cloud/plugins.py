@@ -5,6 +5,7 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorized_context,
     authorized_resources,
     canary,
     custom_resources,
@@ -21,6 +22,7 @@ from cutover_cloud import (
     function_state,
     gateway,
     gateway_metrics,
+    nested_stacks,
     permissions,
     recorded_types,
     recovery_points,
@@ -54,6 +56,7 @@ def install(settings: Settings) -> Executor:
     alias_routing.install()
     alias_actions.install()
     authorized_resources.install()
+    authorized_context.install()
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
@@ -72,5 +75,6 @@ def install(settings: Settings) -> Executor:
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    nested_stacks.install()
     faults.install()
     return executor.install(settings)
