@@ -147,10 +147,8 @@ def test_functions_are_watched_by_color(estate: Cloud) -> None:
     heartbeat = made["heartbeat-blue"]
     assert (heartbeat["Period"], heartbeat["EvaluationPeriods"], heartbeat["TreatMissingData"]) == (60, 2, "breaching")
     counted = [query["MetricStat"]["Metric"] for query in made["crashes-blue"]["Metrics"] if "MetricStat" in query]
-    assert [each["Value"] for metric in counted for each in metric["Dimensions"] if each["Name"] == "ExecutedVersion"] == [
-        "1",
-        "1",
-    ]
+    names = [{each["Name"]: each["Value"] for each in metric["Dimensions"]} for metric in counted]
+    assert [each["ExecutedVersion"] for each in names] == ["1", "1"]
     subscribed = estate.client("sns").list_subscriptions_by_topic(TopicArn=outputs["TopicArn"])["Subscriptions"]
     assert [(each["Protocol"], each["Endpoint"]) for each in subscribed] == [("email", "ops@example.com")]
     assert "PagerTopicArn" not in outputs
@@ -168,8 +166,9 @@ def test_functions_are_watched_by_color(estate: Cloud) -> None:
     assert [(each["Protocol"], each["Endpoint"]) for each in paged] == [("https", "https://pager.example.com/x")]
     # The heartbeat reaches the very version, by its own permission.
     eventually(lambda: f"rule-heartbeat-green-{ENVIRONMENT}" in estate.log(FUNCTION), 15)
-    body = json.loads(estate.client("cloudwatch").get_dashboard(DashboardName=outputs["DashboardName"])["DashboardBody"])
-    assert {"Blue: payments", "Green: payments"} <= {each["properties"]["title"] for each in body["widgets"]}
+    shown = estate.client("cloudwatch").get_dashboard(DashboardName=outputs["DashboardName"])["DashboardBody"]
+    titles = {each["properties"]["title"] for each in json.loads(shown)["widgets"]}
+    assert {"Blue: payments", "Green: payments"} <= titles
 
 
 def test_a_guard_calls_the_switch_itself(estate: Cloud) -> None:
