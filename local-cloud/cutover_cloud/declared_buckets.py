@@ -101,9 +101,10 @@ def _with_named_key(original: Callable[..., Properties]) -> Callable[..., Proper
 def install() -> None:
     """Add the properties to those that MiniStack applies, and the key to what it evaluates policies with."""
     iam_actions._s3_object_context = _with_named_key(iam_actions._s3_object_context)
-    provisioners._S3_BUCKET_CONFIGURATIONS += (
-        ("BucketEncryption", _encryption, _put(s3._put_bucket_encryption), s3._delete_bucket_encryption),
-        ("LifecycleConfiguration", _lifecycle, _put(s3._put_bucket_lifecycle), s3._delete_bucket_lifecycle),
-        ("OwnershipControls", _ownership, _put(s3._put_bucket_ownership_controls), s3._delete_bucket_ownership_controls),
-        ("Tags", _tags, _put(s3._put_bucket_tagging), s3._delete_bucket_tagging),
-    )
+    for name, to_xml, put, delete in (
+        ("BucketEncryption", _encryption, s3._put_bucket_encryption, s3._delete_bucket_encryption),
+        ("LifecycleConfiguration", _lifecycle, s3._put_bucket_lifecycle, s3._delete_bucket_lifecycle),
+        ("OwnershipControls", _ownership, s3._put_bucket_ownership_controls, s3._delete_bucket_ownership_controls),
+        ("Tags", _tags, s3._put_bucket_tagging, s3._delete_bucket_tagging),
+    ):
+        provisioners._S3_BUCKET_CONFIGURATIONS += ((name, to_xml, _put(put), delete),)

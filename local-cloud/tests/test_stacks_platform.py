@@ -355,6 +355,8 @@ def test_transaction_logs_are_kept_as_told(cloud: Cloud, estate: Estate) -> None
     default = rule["ApplyServerSideEncryptionByDefault"]
     assert default["KMSMasterKeyID"] == estate.outputs["platform-security"]["DataKeyArn"]
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    tags = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
+    assert tags["Environment"] == ENVIRONMENT and {"Project", "CostCenter", "MigrationPhase", "Name"} < set(tags)
     assert first_rule()["Expiration"]["Days"] == 90 and not first_rule().get("Transitions")
     assert first_rule()["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
     estate.update("platform-storage", "storage.yaml", TransactionLogDays="365", HasLoadBalancer="true")
@@ -571,6 +573,23 @@ def test_endpoints_log_in_by_secret_and_over_verified_tls(cloud: Cloud, estate: 
     role = cloud.client("iam").get_role(RoleName=f"role-replication-secrets-{ENVIRONMENT}")["Role"]
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": f"dms.{REGION}.amazonaws.com"}
+
+
+def test_postgres_is_replicated_out_of_its_own_schema(cloud: Cloud, estate: Estate, replication: Outputs) -> None:
+    try:
+        estate.update("platform-replication", "replication.yaml", DatabaseEngine="aurora-postgresql")
+        for task in tasks(cloud).values():
+            (rule,) = json.loads(task["TableMappings"])["rules"]
+            assert rule["object-locator"] == {"schema-name": "public", "table-name": "payments"}
+        for endpoint in cloud.client("dms").describe_endpoints()["Endpoints"]:
+            if endpoint["EndpointIdentifier"].endswith(ENVIRONMENT):
+                assert (endpoint["EngineName"], endpoint["DatabaseName"]) == ("aurora-postgresql", "payments")
+                assert endpoint["PostgreSQLSettings"]["SecretsManagerAccessRoleArn"]
+                # What DMS keeps for itself lies where no comparison of the ledgers looks.
+                script = endpoint["PostgreSQLSettings"]["AfterConnectScript"]
+                assert script == "CREATE SCHEMA IF NOT EXISTS awsdms_control"
+    finally:
+        estate.update("platform-replication", "replication.yaml", DatabaseEngine="aurora-mysql")
 
 
 def lag_alarms(cloud: Cloud) -> dict[str, dict[str, Any]]:
