@@ -10,6 +10,7 @@ from cutover_cloud import (
     canary,
     custom_resources,
     databases,
+    declared_compute,
     declared_network,
     declared_secrets,
     declared_services,
@@ -72,6 +73,7 @@ def install(settings: Settings) -> Executor:
     databases.install()
     dms.install()
     recovery_points.install()
+    declared_compute.install()
     declared_network.install()
     declared_services.install()
     recorded_types.install()
