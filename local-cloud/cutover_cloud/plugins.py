@@ -5,8 +5,10 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorizations,
     authorized_resources,
     canary,
+    cloudwatch_actions,
     custom_resources,
     databases,
     declared_network,
@@ -52,6 +54,8 @@ def install(settings: Settings) -> Executor:
     alias_routing.install()
     alias_actions.install()
     authorized_resources.install()
+    cloudwatch_actions.install()
+    authorizations.install()
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
