@@ -66,7 +66,11 @@ check: setup ## Format, lints, template, Python
 	$(PYTHON) -m compileall -q local-cloud/cutover_cloud
 
 test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests
-	cargo test --workspace --no-fail-fast
+	@mkdir -p run
+	@echo 'cargo test --workspace --no-fail-fast   (everything, the functions'"'"' own log lines too, is in run/test.log)'
+	@cargo test --workspace --no-fail-fast 2>&1 | tee run/test.log | grep --line-buffered -v '^{' || { \
+	  echo; echo 'What failed:'; grep -E '^test .* FAILED$$' run/test.log || true; \
+	  grep -A 4 -E "^thread '.*panicked at" run/test.log | grep -v '^{' | cut -c 1-400 | tail -n 30; exit 1; }
 	$(PYTHON) -m pytest -q local-cloud/tests
 	$(PYTHON) -m pytest -q infra/deploy/tests
 

@@ -6,11 +6,13 @@ from cutover_cloud import (
     alias_actions,
     alias_routing,
     authorizations,
+    authorized_context,
     authorized_resources,
     canary,
     cloudwatch_actions,
     custom_resources,
     databases,
+    declared_compute,
     declared_network,
     declared_secrets,
     declared_services,
@@ -23,6 +25,7 @@ from cutover_cloud import (
     function_state,
     gateway,
     gateway_metrics,
+    nested_stacks,
     permissions,
     recorded_types,
     recovery_points,
@@ -30,6 +33,7 @@ from cutover_cloud import (
     rule_targets,
     schedules,
     secure_transport,
+    template_conditions,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import api as metrics_api
@@ -49,6 +53,7 @@ def install(settings: Settings) -> Executor:
     api.install()
     metrics_api.install()
     cloudformation.install()
+    template_conditions.install()
     schedules.install(settings)
     secure_transport.install()
     alias_routing.install()
@@ -56,6 +61,7 @@ def install(settings: Settings) -> Executor:
     authorized_resources.install()
     cloudwatch_actions.install()
     authorizations.install()
+    authorized_context.install()
     declared_secrets.install()
     declared_tables.install()
     gateway.install()
@@ -71,8 +77,10 @@ def install(settings: Settings) -> Executor:
     databases.install()
     dms.install()
     recovery_points.install()
+    declared_compute.install()
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    nested_stacks.install()
     faults.install()
     return executor.install(settings)
