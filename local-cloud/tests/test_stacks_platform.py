@@ -569,6 +569,7 @@ def test_endpoints_log_in_by_secret_and_over_verified_tls(cloud: Cloud, estate: 
         color = name.rpartition("-")[2].capitalize()
         assert endpoint["SslMode"] == "verify-full" and ":cert:" in endpoint["CertificateArn"]
         settings = endpoint["MySQLSettings"]
+        assert ("binlog retention hours" in settings["AfterConnectScript"]) == (endpoint["EndpointType"] == "source")
         assert settings["SecretsManagerSecretId"] == estate.outputs["platform-security"][f"{color}MasterSecretArn"]
         assert settings["SecretsManagerAccessRoleArn"].endswith(f":role/role-replication-secrets-{ENVIRONMENT}")
     role = cloud.client("iam").get_role(RoleName=f"role-replication-secrets-{ENVIRONMENT}")["Role"]
