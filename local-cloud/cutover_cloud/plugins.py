@@ -5,9 +5,11 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorizations,
     authorized_context,
     authorized_resources,
     canary,
+    cloudwatch_actions,
     custom_resources,
     databases,
     declared_buckets,
@@ -58,6 +60,8 @@ def install(settings: Settings) -> Executor:
     alias_routing.install()
     alias_actions.install()
     authorized_resources.install()
+    cloudwatch_actions.install()
+    authorizations.install()
     authorized_context.install()
     declared_secrets.install()
     declared_tables.install()
