@@ -5,10 +5,15 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorizations,
+    authorized_context,
     authorized_resources,
     canary,
+    cloudwatch_actions,
     custom_resources,
     databases,
+    declared_buckets,
+    declared_compute,
     declared_network,
     declared_secrets,
     declared_services,
@@ -21,6 +26,7 @@ from cutover_cloud import (
     function_state,
     gateway,
     gateway_metrics,
+    nested_stacks,
     permissions,
     recorded_types,
     recovery_points,
@@ -28,6 +34,7 @@ from cutover_cloud import (
     rule_targets,
     schedules,
     secure_transport,
+    template_conditions,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import api as metrics_api
@@ -47,13 +54,18 @@ def install(settings: Settings) -> Executor:
     api.install()
     metrics_api.install()
     cloudformation.install()
+    template_conditions.install()
     schedules.install(settings)
     secure_transport.install()
     alias_routing.install()
     alias_actions.install()
     authorized_resources.install()
+    cloudwatch_actions.install()
+    authorizations.install()
+    authorized_context.install()
     declared_secrets.install()
     declared_tables.install()
+    declared_buckets.install()
     gateway.install()
     gateway_metrics.install()
     rule_targets.install()
@@ -67,8 +79,10 @@ def install(settings: Settings) -> Executor:
     databases.install()
     dms.install()
     recovery_points.install()
+    declared_compute.install()
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    nested_stacks.install()
     faults.install()
     return executor.install(settings)
