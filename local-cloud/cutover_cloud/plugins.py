@@ -12,6 +12,7 @@ from cutover_cloud import (
     cloudwatch_actions,
     custom_resources,
     databases,
+    declared_buckets,
     declared_compute,
     declared_network,
     declared_secrets,
@@ -64,6 +65,7 @@ def install(settings: Settings) -> Executor:
     authorized_context.install()
     declared_secrets.install()
     declared_tables.install()
+    declared_buckets.install()
     gateway.install()
     gateway_metrics.install()
     rule_targets.install()
