@@ -124,7 +124,8 @@ def estate(cloud: Cloud) -> Iterator[Estate]:
     made.create("platform-storage", "storage.yaml", DataKeyArn=security["DataKeyArn"])
     assert cloud.control("database", cluster=f"cluster-blue-{ENVIRONMENT}", host="127.0.0.1", port=BLUE_PORT)[0] == 200
     create_database(made, "blue", DatabaseTls="false")
-    create_database(made, "green", DatabaseEngine="aurora-postgresql", EngineVersion="17.11", ReaderCount="2")
+    postgres = {"DatabaseEngine": "aurora-postgresql", "EngineVersion": "17.11"}
+    create_database(made, "green", **postgres, FirstZone="2", ThirdZone="0")
     yield made
     for stack in reversed(made.outputs):
         made.delete(stack)
@@ -304,6 +305,8 @@ def test_a_load_balancer_opens_the_network_no_further_than_it_must(cloud: Cloud,
     found = endpoints(cloud, outputs["VpcId"])
     assert {"ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessages", "elasticloadbalancing"} < set(found)
     assert len(found["kms"]["SubnetIds"]) == 1
+    estate.update("platform-network", "network.yaml", HasInstances="true")
+    assert (80, "0.0.0.0/0") in peers(cloud, compute, "IpPermissionsEgress")
 
 
 def test_traffic_is_logged_and_the_log_encrypted(cloud: Cloud, estate: Estate) -> None:
@@ -322,6 +325,7 @@ def test_contradictions_of_the_network_are_refused(estate: Estate) -> None:
     key = estate.outputs["platform-security"]["DataKeyArn"]
     assert "as in 10.0.0.0/16" in estate.refused("network.yaml", DataKeyArn=key, VpcCidr="10.0.0.0/24")
     assert "same" in estate.refused("network.yaml", DataKeyArn=key, ApplicationPort="8080")
+    assert "zone twice" in estate.refused("network.yaml", DataKeyArn=key, FirstZone="2")
     assert "HasReplication" in estate.refused("network.yaml", DataKeyArn=key, ExternalDatabaseCidr="192.168.1.0/24")
 
 
@@ -376,7 +380,8 @@ def test_load_balancers_deliver_their_logs_and_nobody_else(cloud: Cloud, estate:
     statements = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
-    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    balancers = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/*"
+    assert allowed["Condition"] == {"ArnLike": {"aws:SourceArn": balancers}}
     assert all(f"/AWSLogs/{ACCOUNT}/" in resource for resource in allowed["Resource"])
 
 
@@ -456,6 +461,8 @@ def test_a_postgres_database_logs_no_statement_and_can_be_replicated(cloud: Clou
     cluster_id = estate.outputs["platform-green"]["ClusterId"]
     (cluster,) = cloud.client("rds").describe_db_clusters(DBClusterIdentifier=cluster_id)["DBClusters"]
     assert cluster["EnabledCloudwatchLogsExports"] == ["postgresql"]
+    writer = cloud.client("rds").describe_db_instances(DBInstanceIdentifier=f"instance-green-1-{ENVIRONMENT}")
+    assert writer["DBInstances"][0]["AvailabilityZone"] == f"{REGION}c"
     found = cloud.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/rds/cluster/{cluster_id}")["logGroups"]
     assert [one["logGroupName"] for one in found] == [f"/aws/rds/cluster/{cluster_id}/postgresql"]
 
@@ -569,6 +576,7 @@ def test_endpoints_log_in_by_secret_and_over_verified_tls(cloud: Cloud, estate: 
         color = name.rpartition("-")[2].capitalize()
         assert endpoint["SslMode"] == "verify-full" and ":cert:" in endpoint["CertificateArn"]
         settings = endpoint["MySQLSettings"]
+        assert ("binlog retention hours" in settings["AfterConnectScript"]) == (endpoint["EndpointType"] == "source")
         assert settings["SecretsManagerSecretId"] == estate.outputs["platform-security"][f"{color}MasterSecretArn"]
         assert settings["SecretsManagerAccessRoleArn"].endswith(f":role/role-replication-secrets-{ENVIRONMENT}")
     role = cloud.client("iam").get_role(RoleName=f"role-replication-secrets-{ENVIRONMENT}")["Role"]
@@ -591,6 +599,37 @@ def test_postgres_is_replicated_out_of_its_own_schema(cloud: Cloud, estate: Esta
                 assert script == "CREATE SCHEMA IF NOT EXISTS awsdms_control"
     finally:
         estate.update("platform-replication", "replication.yaml", DatabaseEngine="aurora-mysql")
+
+
+def test_an_outside_database_is_read_over_tls_into_blue(cloud: Cloud, estate: Estate, replication: Outputs) -> None:
+    assert replication["ExternalToBlueTaskArn"] == ""
+    outside = cloud.client("secretsmanager").create_secret(Name="platform-outside", SecretString="{}")["ARN"]
+    certificate = f"arn:aws:dms:{REGION}:{ACCOUNT}:cert:OUTSIDE"
+    mappings = json.dumps({"rules": []})
+    try:
+        outputs = estate.update(
+            "platform-replication",
+            "replication.yaml",
+            ExternalSecretArn=outside,
+            ExternalCertificateArn=certificate,
+            ExternalTableMappings=mappings,
+        )
+        task = tasks(cloud)["external-to-blue"]
+        assert task["ReplicationTaskArn"] == outputs["ExternalToBlueTaskArn"]
+        assert task["TableMappings"] == mappings and "LoopbackPrevention" not in task["ReplicationTaskSettings"]
+        assert task["TargetEndpointArn"] == tasks(cloud)["green-to-blue"]["TargetEndpointArn"]
+        by_arn = [{"Name": "endpoint-arn", "Values": [task["SourceEndpointArn"]]}]
+        (endpoint,) = cloud.client("dms").describe_endpoints(Filters=by_arn)["Endpoints"]
+        assert (endpoint["SslMode"], endpoint["CertificateArn"]) == ("verify-full", certificate)
+        assert endpoint["MySQLSettings"]["SecretsManagerSecretId"] == outside
+        iam, arn = cloud.client("iam"), f"arn:aws:iam::{ACCOUNT}:policy/policy-replication-secrets-{ENVIRONMENT}"
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        assert outside in document["Statement"][0]["Resource"]
+    finally:
+        estate.update("platform-replication", "replication.yaml", ExternalSecretArn="")
+        cloud.client("secretsmanager").delete_secret(SecretId=outside, ForceDeleteWithoutRecovery=True)
+    assert "external-to-blue" not in tasks(cloud)
 
 
 def lag_alarms(cloud: Cloud) -> dict[str, dict[str, Any]]:
