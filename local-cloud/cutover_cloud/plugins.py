@@ -10,6 +10,7 @@ from cutover_cloud import (
     authorized_resources,
     canary,
     cloudwatch_actions,
+    conditions,
     custom_resources,
     databases,
     declared_buckets,
@@ -83,6 +84,7 @@ def install(settings: Settings) -> Executor:
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    conditions.install()
     nested_stacks.install()
     faults.install()
     return executor.install(settings)
