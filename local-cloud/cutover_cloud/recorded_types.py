@@ -24,6 +24,7 @@ TYPES: dict[str, str | None] = {
     "AWS::Config::ConfigRule": None,
     "AWS::Config::ConfigurationRecorder": None,
     "AWS::Config::DeliveryChannel": None,
+    "AWS::DMS::Certificate": "dms:cert:",
     "AWS::DMS::EventSubscription": None,
     "AWS::EC2::NetworkAcl": None,
     "AWS::EC2::NetworkAclEntry": None,
