@@ -124,7 +124,8 @@ def estate(cloud: Cloud) -> Iterator[Estate]:
     made.create("platform-storage", "storage.yaml", DataKeyArn=security["DataKeyArn"])
     assert cloud.control("database", cluster=f"cluster-blue-{ENVIRONMENT}", host="127.0.0.1", port=BLUE_PORT)[0] == 200
     create_database(made, "blue", DatabaseTls="false")
-    create_database(made, "green", DatabaseEngine="aurora-postgresql", EngineVersion="17.11", ReaderCount="2")
+    postgres = {"DatabaseEngine": "aurora-postgresql", "EngineVersion": "17.11"}
+    create_database(made, "green", **postgres, FirstZone="2", ThirdZone="0")
     yield made
     for stack in reversed(made.outputs):
         made.delete(stack)
@@ -322,6 +323,7 @@ def test_contradictions_of_the_network_are_refused(estate: Estate) -> None:
     key = estate.outputs["platform-security"]["DataKeyArn"]
     assert "as in 10.0.0.0/16" in estate.refused("network.yaml", DataKeyArn=key, VpcCidr="10.0.0.0/24")
     assert "same" in estate.refused("network.yaml", DataKeyArn=key, ApplicationPort="8080")
+    assert "zone twice" in estate.refused("network.yaml", DataKeyArn=key, FirstZone="2")
     assert "HasReplication" in estate.refused("network.yaml", DataKeyArn=key, ExternalDatabaseCidr="192.168.1.0/24")
 
 
@@ -456,6 +458,8 @@ def test_a_postgres_database_logs_no_statement_and_can_be_replicated(cloud: Clou
     cluster_id = estate.outputs["platform-green"]["ClusterId"]
     (cluster,) = cloud.client("rds").describe_db_clusters(DBClusterIdentifier=cluster_id)["DBClusters"]
     assert cluster["EnabledCloudwatchLogsExports"] == ["postgresql"]
+    writer = cloud.client("rds").describe_db_instances(DBInstanceIdentifier=f"instance-green-1-{ENVIRONMENT}")
+    assert writer["DBInstances"][0]["AvailabilityZone"] == f"{REGION}c"
     found = cloud.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/rds/cluster/{cluster_id}")["logGroups"]
     assert [one["logGroupName"] for one in found] == [f"/aws/rds/cluster/{cluster_id}/postgresql"]
 
@@ -569,6 +573,7 @@ def test_endpoints_log_in_by_secret_and_over_verified_tls(cloud: Cloud, estate: 
         color = name.rpartition("-")[2].capitalize()
         assert endpoint["SslMode"] == "verify-full" and ":cert:" in endpoint["CertificateArn"]
         settings = endpoint["MySQLSettings"]
+        assert ("binlog retention hours" in settings["AfterConnectScript"]) == (endpoint["EndpointType"] == "source")
         assert settings["SecretsManagerSecretId"] == estate.outputs["platform-security"][f"{color}MasterSecretArn"]
         assert settings["SecretsManagerAccessRoleArn"].endswith(f":role/role-replication-secrets-{ENVIRONMENT}")
     role = cloud.client("iam").get_role(RoleName=f"role-replication-secrets-{ENVIRONMENT}")["Role"]

@@ -166,6 +166,12 @@ impl<'a> Sandbox<'a> {
         let _or_not = timeout(TIMEOUT, self.api.polled()).await;
     }
 
+    /// What was called since the last event's answer.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.world.journal().take()
+    }
+
     /// CPU time so far.
     #[must_use]
     pub fn cpu(&self) -> Duration {

@@ -4,11 +4,28 @@ use std::path::{Path, PathBuf};
 
 use crate::world::{BUCKET, DB_SECRET, HASH_KEY_SECRET, TABLE, World};
 
+/// What a subject does, and so what is expected of its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Empty,
+    /// Payments, on connections that are kept, ledger and log at once.
+    Payments,
+    /// The same, but it may be too slow to have ledger and log under way at once.
+    Peer,
+    /// Payments, on connections that are made for each.
+    InHandler,
+}
+
 /// A subject.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// What it is called in reports.
     pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Payments of a process after its first, if not as many as of others.
+    pub warm: Option<usize>,
     /// The program.
     pub command: PathBuf,
     /// Its arguments.
@@ -27,12 +44,32 @@ impl Subject {
     pub fn function(name: &str, binary: &Path) -> Self {
         Self {
             name: name.to_owned(),
+            kind: Kind::Payments,
+            warm: None,
             command: binary.to_path_buf(),
             arguments: Vec::new(),
             folder: None,
             variables: Vec::new(),
             package: vec![binary.to_path_buf()],
         }
+    }
+
+    /// A peer: a program that an interpreter runs in a folder.
+    #[must_use]
+    pub fn peer(name: &str, interpreter: &Path, arguments: &[&str], folder: &Path) -> Self {
+        Self {
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            folder: Some(folder.to_path_buf()),
+            package: vec![folder.to_path_buf()],
+            kind: Kind::Peer,
+            ..Self::function(name, interpreter)
+        }
+    }
+
+    /// Of another kind, with so many payments of a process after its first.
+    #[must_use]
+    pub fn of_kind(self, kind: Kind, warm: Option<usize>) -> Self {
+        Self { kind, warm, ..self }
     }
 
     /// The same, run by another program: a profiler, for example.

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+const UPDATE: &str = "DynamoDB_20120810.UpdateItem";
 const SETUP: &str = "SET SESSION autocommit = 1, innodb_lock_wait_timeout = 2, lock_wait_timeout = 2, \
      time_zone = '+00:00'";
 const INSERT: &str = "INSERT INTO payments (scope, idempotency_key, transaction_id, fingerprint, status, user_id, \
@@ -28,7 +29,6 @@ pub(crate) struct Calls {
     ports: [u16; 3],
     sessions: Option<Https>,
     log: Option<Https>,
-    secrets: Option<Https>,
     ledger: Option<(MySql, u32)>,
 }
 
@@ -63,29 +63,19 @@ impl Calls {
             ports: [sessions, log, secrets],
             sessions: None,
             log: None,
-            secrets: None,
             ledger: None,
         }
     }
 
-    /// Makes a payment.
+    /// Makes a payment: the claim, then ledger and log side by side, then the completion.
     pub(crate) async fn pay(&mut self, id: &str) -> Result<()> {
-        let [sessions_port, log_port, secrets_port] = self.ports;
-        if self.secrets.is_none() {
-            let secrets = open(&self.connector, secrets_port).await?;
-            secret(self.secrets.insert(secrets), HASH_KEY_SECRET).await?;
-        }
-        let sessions = match &mut self.sessions {
-            Some(sessions) => sessions,
-            none => none.insert(open(&self.connector, sessions_port).await?),
-        };
-        ask(
-            sessions,
-            &json_request("DynamoDB_20120810.UpdateItem", &claim(id)),
-        )
-        .await?;
-        let (connector, secrets) = (&self.connector, &mut self.secrets);
-        let (log, ledger) = (&mut self.log, &mut self.ledger);
+        let claiming = claim_session(&self.connector, self.ports, &mut self.sessions, id);
+        let connecting = connected(&self.connector, self.ports, &mut self.ledger);
+        let (sessions, ledger) = tokio::join!(claiming, connecting);
+        let (sessions, (ledger, insert)) = (sessions?, ledger?);
+        let [_, log_port, _] = self.ports;
+        let (connector, log) = (&self.connector, &mut self.log);
+        let row = row(id);
         let logging = async {
             let log = match log {
                 Some(log) => log,
@@ -93,22 +83,46 @@ impl Calls {
             };
             ask(log, &object(id)).await
         };
-        let posting = async {
-            let (ledger, insert) = match ledger {
-                Some(ledger) => ledger,
-                none => none.insert(log_in(secrets, connector).await?),
-            };
-            ledger.execute(*insert, &row(id)).await
-        };
-        let (logged, posted) = tokio::join!(logging, posting);
+        let (logged, posted) = tokio::join!(logging, ledger.execute(*insert, &row));
         logged?;
         posted?;
-        ask(
-            sessions,
-            &json_request("DynamoDB_20120810.UpdateItem", &completion(id)),
-        )
-        .await?;
-        Ok(())
+        let completing = json_request(UPDATE, &completion(id));
+        ask(sessions, &completing).await.map(drop)
+    }
+}
+
+/// With the first payment the hash key is read before anything can be claimed.
+async fn claim_session<'a>(
+    connector: &TlsConnector,
+    [port, _, secrets_port]: [u16; 3],
+    sessions: &'a mut Option<Https>,
+    id: &str,
+) -> Result<&'a mut Https> {
+    let sessions = match sessions {
+        Some(sessions) => sessions,
+        none => {
+            let mut secrets = open(connector, secrets_port).await?;
+            secret(&mut secrets, HASH_KEY_SECRET).await?;
+            none.insert(open(connector, port).await?)
+        }
+    };
+    ask(sessions, &json_request(UPDATE, &claim(id))).await?;
+    Ok(sessions)
+}
+
+/// With the first payment the ledger is connected to while the session is claimed.
+async fn connected<'a>(
+    connector: &TlsConnector,
+    [_, _, secrets_port]: [u16; 3],
+    ledger: &'a mut Option<(MySql, u32)>,
+) -> Result<&'a mut (MySql, u32)> {
+    match ledger {
+        Some(ledger) => Ok(ledger),
+        none => {
+            let mut secrets = open(connector, secrets_port).await?;
+            let credentials = secret(&mut secrets, DB_SECRET).await?;
+            Ok(none.insert(log_in(&credentials, connector).await?))
+        }
     }
 }
 
@@ -126,9 +140,8 @@ async fn secret(secrets: &mut Https, id: &str) -> Result<String> {
         .to_owned())
 }
 
-async fn log_in(secrets: &mut Option<Https>, connector: &TlsConnector) -> Result<(MySql, u32)> {
-    let secrets = secrets.as_mut().ok_or_else(|| Error::other("no secrets"))?;
-    let credentials: Value = serde_json::from_str(&secret(secrets, DB_SECRET).await?)?;
+async fn log_in(credentials: &str, connector: &TlsConnector) -> Result<(MySql, u32)> {
+    let credentials: Value = serde_json::from_str(credentials)?;
     let port = credentials["port"]
         .as_u64()
         .and_then(|port| port.try_into().ok());

@@ -1,8 +1,8 @@
 //! The floor: the calls of a payment on bare connections, and nothing else. No SDK, no signature, no parsing, no checks, no
 //! log. What it takes is the wire, TLS and the services; so its chain of calls is the limit that a payment is measured by.
 //!
-//! The order is that of payment-validation: claim, then ledger and log side by side, then completion. The first payment
-//! opens the same connections and reads the same secrets.
+//! The order is the shortest that a payment allows: claim, then ledger and log side by side, then completion. The first
+//! payment opens the same connections and reads the same secrets, the ledger's while it claims.
 #![allow(clippy::expect_used, reason = "a subject that fails has no result")]
 
 mod calls;
