@@ -11,11 +11,10 @@ PYTHON := $(VENV)/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
-FUNCTIONS := payment-validation environment-switcher pre-migration-validator secret-rotation
 LAB_ARGS ?=
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup build run soak test check fmt fuzz bench package clean
+.PHONY: help setup build run soak test check fmt fuzz bench package deploy status destroy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,8 +66,13 @@ check: setup ## Format, lints, template, Python
 	$(PYTHON) -m compileall -q local-cloud/cutover_cloud
 
 test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests
-	cargo test --workspace --no-fail-fast
+	@mkdir -p run
+	@echo 'cargo test --workspace --no-fail-fast   (everything, the functions'"'"' own log lines too, is in run/test.log)'
+	@cargo test --workspace --no-fail-fast 2>&1 | tee run/test.log | grep --line-buffered -v '^{' || { \
+	  echo; echo 'What failed:'; grep -E '^test .* FAILED$$' run/test.log || true; \
+	  grep -A 4 -E "^thread '.*panicked at" run/test.log | grep -v '^{' | cut -c 1-400 | tail -n 30; exit 1; }
 	$(PYTHON) -m pytest -q local-cloud/tests
+	$(PYTHON) -m pytest -q infra/deploy/tests
 
 fmt: ## Format the Rust code
 	cargo fmt --all
@@ -105,10 +109,24 @@ bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls
 	@$(CARGO_TARGET_DIR)/release/cutover-bench --binaries $(CARGO_TARGET_DIR)/release --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out $(BENCH_OUT)/parity.json
 
-package: setup ## Zip files for AWS, x86_64 (cargo-lambda and zig come from PyPI)
+# What the deployment tool is given of this file's variables; it says itself what each takes.
+DEPLOY = PYTHONPATH=infra $(PYTHON) -m deploy --target-dir '$(CARGO_TARGET_DIR)'
+ENVIRONMENT = --env '$(ENV)' --color '$(COLOR)' --suffix '$(SUFFIX)' --release '$(RELEASE)' --region '$(REGION)' \
+  --set '$(SET)' --yes '$(YES)' --local '$(LOCAL)' --local-port '$(LOCAL_PORT)'
+
+package: setup ## Zip files for AWS, ARCH=x86_64|arm64|all (all): cargo-lambda and zig come from PyPI
 	@[ -x $(VENV)/bin/cargo-lambda ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r infra/requirements-package.txt
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --output-format zip $(addprefix -p ,$(FUNCTIONS))
-	@ls -l $(addsuffix /bootstrap.zip,$(addprefix $(CARGO_TARGET_DIR)/lambda/,$(FUNCTIONS)))
+	@$(DEPLOY) package --arch '$(ARCH)'
+
+deploy: setup ## Deploy ENV=dev|staging|prod COLOR=blue|green [SUFFIX= RELEASE= REGION= SET= YES=1], or here with LOCAL=1
+	@[ -z '$(LOCAL)' ] || cargo build --quiet --workspace --bins
+	@$(DEPLOY) deploy $(ENVIRONMENT)
+
+status: setup ## Where the stack and the switch of ENV=... stand
+	@$(DEPLOY) status $(ENVIRONMENT)
+
+destroy: setup ## Delete ENV=dev|staging|prod with all that is in it, or what LOCAL=1 made
+	@$(DEPLOY) destroy $(ENVIRONMENT)
 
 clean: ## Remove everything that was built, installed into the project, or left by a run
 	rm -rf $(CARGO_TARGET_DIR) $(VENV) run

@@ -1,11 +1,13 @@
 """Network types in templates that MiniStack has the calls for and not the type: addresses, NAT gateways, rules of
-security groups, flow logs."""
+security groups, flow logs. And what it does not show of endpoints."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
+from xml.sax.saxutils import escape
 
 from ministack.core.responses import new_uuid
 from ministack.services import ec2
@@ -103,6 +105,22 @@ def _rule(direction: str) -> dict[str, Callable[..., Any]]:
     return {"create": create, "delete": delete}
 
 
+def _shown_endpoint(original: Callable[..., str]) -> Callable[..., str]:
+    def shown(endpoint: dict[str, Any], tag: str = "item") -> str:
+        document = endpoint.get("PolicyDocument")
+        policy = json.dumps(document) if isinstance(document, dict) else document or ""
+        groups = "".join(f"<item><groupId>{group}</groupId></item>" for group in endpoint.get("SecurityGroupIds", []))
+        private = str(endpoint.get("PrivateDnsEnabled", False)).lower()
+        more = (
+            f"<privateDnsEnabled>{private}</privateDnsEnabled><groupSet>{groups}</groupSet>"
+            f"<policyDocument>{escape(policy)}</policyDocument>"
+        )
+        xml, ending = original(endpoint, tag), f"</{tag}>"
+        return xml.removesuffix(ending) + more + ending
+
+    return shown
+
+
 def install() -> None:
     """Add the types. None has an update of its own: a change makes another and takes the old one away."""
     handlers = provisioners._RESOURCE_HANDLERS
@@ -111,3 +129,4 @@ def install() -> None:
     handlers["AWS::EC2::FlowLog"] = {"create": _flow_log, "delete": _delete_flow_log}
     handlers["AWS::EC2::SecurityGroupIngress"] = _rule("Ingress")
     handlers["AWS::EC2::SecurityGroupEgress"] = _rule("Egress")
+    ec2._vpce_fields_xml = _shown_endpoint(ec2._vpce_fields_xml)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from cutover_cloud import (
     alias_actions,
     alias_routing,
+    authorizations,
+    authorized_context,
     authorized_resources,
     canary,
+    cloudwatch_actions,
+    conditions,
     custom_resources,
     databases,
+    declared_buckets,
+    declared_compute,
     declared_network,
     declared_secrets,
     declared_services,
@@ -21,6 +27,7 @@ from cutover_cloud import (
     function_state,
     gateway,
     gateway_metrics,
+    nested_stacks,
     permissions,
     recorded_types,
     recovery_points,
@@ -52,8 +59,12 @@ def install(settings: Settings) -> Executor:
     alias_routing.install()
     alias_actions.install()
     authorized_resources.install()
+    cloudwatch_actions.install()
+    authorizations.install()
+    authorized_context.install()
     declared_secrets.install()
     declared_tables.install()
+    declared_buckets.install()
     gateway.install()
     gateway_metrics.install()
     rule_targets.install()
@@ -67,8 +78,11 @@ def install(settings: Settings) -> Executor:
     databases.install()
     dms.install()
     recovery_points.install()
+    declared_compute.install()
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    conditions.install()
+    nested_stacks.install()
     faults.install()
     return executor.install(settings)

@@ -11,7 +11,7 @@ import uvicorn
 import uvloop
 from ministack import app
 
-from cutover_cloud import control
+from cutover_cloud import authorizations, control
 from cutover_cloud.alarms import engine
 from cutover_cloud.dms import feed
 from cutover_cloud.dns import checks
@@ -90,6 +90,7 @@ def run(settings: Settings, executor: Executor) -> None:
     """Serve until SIGTERM or SIGINT. Does not return."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_serve(settings, executor))
+        authorizations.write(settings.run_dir)
         log.info("ended with %d", code)
         logging.shutdown()
         # Nothing is kept, and a thread that waits for a hung custom resource would hold up a normal exit.

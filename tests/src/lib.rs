@@ -6,6 +6,7 @@ pub mod http;
 pub mod payer;
 pub mod sandbox;
 pub mod sql_wire;
+mod switch_template;
 pub mod switch_world;
 pub mod wire;
 pub mod world;

@@ -1,6 +1,7 @@
 //! Three routers in the local cloud, servers of both colors behind them, and the real switch beside them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cutover::lab::cloud::{Cloud, CloudOptions, REGION};
@@ -10,10 +11,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::http::MessageReader;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Pending, Sandbox};
+use crate::switch_template::template;
 use crate::{binaries, project};
 
 /// How long a stack may take.
@@ -24,8 +27,10 @@ const EVENT_MAX: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Time between two ticks of a test.
 const TICK: Duration = Duration::from_millis(500);
+/// Answers to CloudFormation that wait to be looked at.
+const ANSWERS_MAX: usize = 16;
 /// The name that the weighted records share.
-const NAME: &str = "pay.example.test";
+pub(crate) const NAME: &str = "pay.example.test";
 
 /// A server that answers each request with the name that it has, or with the path's first part where it has none.
 struct Origin {
@@ -66,6 +71,47 @@ async fn answer(connection: TcpStream, name: Option<&'static str>) -> std::io::R
     Ok(())
 }
 
+/// Where the switch sends its answers to CloudFormation.
+struct Answers {
+    port: u16,
+    said: Mutex<mpsc::Receiver<Value>>,
+    serving: JoinHandle<()>,
+}
+
+impl Answers {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let (sender, said) = mpsc::channel(ANSWERS_MAX);
+        let serving = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let sender = sender.clone();
+                tokio::spawn(async move {
+                    let (requests, mut responses) = connection.into_split();
+                    let mut requests = MessageReader::new(requests);
+                    while let Ok(Some(request)) = requests.next().await {
+                        let body = serde_json::from_slice(&request.body).unwrap_or_default();
+                        let _nobody_waits = sender.send(body).await;
+                        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        let _it_is_gone = responses.write_all(response).await;
+                    }
+                });
+            }
+        });
+        Self {
+            port,
+            said: Mutex::new(said),
+            serving,
+        }
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
 /// Where a request can be sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Way {
@@ -75,6 +121,12 @@ pub enum Way {
     Dns,
     /// Through the stage of the REST API.
     Api,
+    /// Through the listener on which the switch makes its own rules.
+    Own,
+    /// The same, by the path of webhooks.
+    OwnWebhooks,
+    /// Through a rule of the stack's, of the same priority as one that the switch would make.
+    Taken,
 }
 
 /// A variable's value, made from the stack's outputs.
@@ -85,6 +137,8 @@ pub struct SwitchWorld {
     cloud: Cloud,
     outputs: BTreeMap<String, String>,
     switch: Sandbox,
+    variables: Vec<(&'static str, String)>,
+    answers: Answers,
     client: reqwest::Client,
     _origins: Vec<Origin>,
     folder: TempDir,
@@ -97,7 +151,7 @@ impl SwitchWorld {
     }
 
     /// As [`SwitchWorld::start`], with more of the switch's variables, each made from the stack's outputs.
-    pub async fn start_with(variables: &[(&str, Made)]) -> Self {
+    pub async fn start_with(variables: &[(&'static str, Made)]) -> Self {
         let more = variables;
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::create_dir_all(folder.path().join("logs")).expect("a writable folder");
@@ -131,14 +185,14 @@ impl SwitchWorld {
             .iter()
             .map(|(name, made)| (*name, made(&outputs).to_string()));
         variables.extend(more);
-        let log = folder.path().join("logs/environment-switcher.log");
-        let binary = binaries().join("environment-switcher");
-        let switch = Sandbox::start(&binary, &variables, &log).await;
+        let switch = switch(&variables, folder.path()).await;
         let client = reqwest::Client::builder().no_proxy().build();
         let world = Self {
             cloud,
             outputs,
             switch,
+            variables,
+            answers: Answers::start().await,
             client: client.expect("a client"),
             _origins: origins,
             folder,
@@ -170,6 +224,34 @@ impl SwitchWorld {
             Some(Ok(answer)) => answer,
             other => panic!("{command}: {other:?}\n{}", log().unwrap_or_default()),
         }
+    }
+
+    /// Begins a request of CloudFormation for `Custom::EnvironmentSwitch`.
+    pub async fn begin_resource(&self, kind: &str) -> Pending {
+        let url = format!("http://127.0.0.1:{}/answer", self.answers.port);
+        let event = json!({
+            "RequestType": kind, "ResponseURL": url, "RequestId": format!("request-{kind}"),
+            "StackId": "arn:aws:cloudformation:us-east-1:000000000000:stack/cutover/1",
+            "LogicalResourceId": "EnvironmentSwitch", "ResourceType": "Custom::EnvironmentSwitch",
+            "PhysicalResourceId": "environment-switch",
+            "ResourceProperties": {"ServiceToken": "arn", "ActiveEnvironment": "blue", "DeploymentId": "1"},
+        });
+        self.switch.begin(&event, EVENT_MAX).await
+    }
+
+    /// What the switch sends to CloudFormation as its answer to such a request.
+    pub async fn resource(&self, kind: &str) -> Value {
+        let mut pending = self.begin_resource(kind).await;
+        pending.wait(EVENT_MAX).await;
+        let mut said = self.answers.said.lock().await;
+        let answer = tokio::time::timeout(EVENT_MAX, said.recv()).await;
+        answer.ok().flatten().expect("an answer to CloudFormation")
+    }
+
+    /// Kills the switch where it is, and starts it anew.
+    pub async fn restart(&mut self) {
+        self.switch.kill();
+        self.switch = switch(&self.variables, self.folder.path()).await;
     }
 
     /// Repeats a command until its answer satisfies `is_right`.
@@ -218,10 +300,16 @@ impl SwitchWorld {
         green
     }
 
-    async fn color(&self, way: Way) -> String {
+    /// Who answers a request: a color, or `nobody`.
+    pub async fn color(&self, way: Way) -> String {
         let endpoint = self.cloud.endpoint();
         let request = match way {
             Way::Alb => self.client.get(format!("{endpoint}/_alb/live/pay/1")),
+            Way::Own => self.client.get(format!("{endpoint}/_alb/own:80/pay/1")),
+            Way::OwnWebhooks => self
+                .client
+                .get(format!("{endpoint}/_alb/own:80/webhooks/1")),
+            Way::Taken => self.client.get(format!("{endpoint}/_alb/own:81/admin/1")),
             Way::Dns => self
                 .client
                 .get(format!("{endpoint}/pay/1"))
@@ -239,6 +327,11 @@ impl SwitchWorld {
     pub async fn stop(self) {
         self.cloud.stop().await;
     }
+}
+
+async fn switch(variables: &[(&'static str, String)], folder: &Path) -> Sandbox {
+    let log = folder.join("logs/environment-switcher.log");
+    Sandbox::start(&binaries().join("environment-switcher"), variables, &log).await
 }
 
 async fn deploy(cloud: &Cloud, template: &Value) -> BTreeMap<String, String> {
@@ -263,141 +356,4 @@ fn routers(outputs: &BTreeMap<String, String>) -> Value {
          "greenTargetGroupArn": outputs["GreenGroup"]},
         {"type": "api-gateway-canary", "restApiId": outputs["Api"], "stageName": "prod"},
     ])
-}
-
-/// Servers of the colors on `ports`: blue, green, and one that answers with the path.
-fn template(ports: &[u16]) -> Value {
-    let group = |port: u16| {
-        json!({"Type": "AWS::ElasticLoadBalancingV2::TargetGroup", "Properties": {
-            "TargetType": "ip", "Port": 80, "Protocol": "HTTP", "VpcId": "vpc-1", "HealthCheckPath": "/health",
-            "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2,
-            "HealthyThresholdCount": 2, "UnhealthyThresholdCount": 2,
-            "Targets": [{"Id": "127.0.0.1", "Port": port}],
-        }})
-    };
-    let balancer = |name: &str| json!({"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": {"Name": name}});
-    let listener = |balancer: &str, group: &str| {
-        json!({"Type": "AWS::ElasticLoadBalancingV2::Listener", "Properties": {
-            "LoadBalancerArn": {"Ref": balancer}, "Port": 80, "Protocol": "HTTP",
-            "DefaultActions": [{"Type": "forward", "TargetGroupArn": {"Ref": group}}],
-        }})
-    };
-    let record = |color: &str, balancer: &str, weight: u32| {
-        json!({"Type": "AWS::Route53::RecordSet", "Properties": {
-            "HostedZoneId": {"Ref": "Zone"}, "Name": NAME, "Type": "A", "SetIdentifier": color, "Weight": weight,
-            "AliasTarget": {
-                "DNSName": {"Fn::GetAtt": [balancer, "DNSName"]},
-                "HostedZoneId": {"Fn::GetAtt": [balancer, "CanonicalHostedZoneID"]},
-            },
-        }})
-    };
-    let alarm = |color: &str| {
-        json!({"Type": "AWS::CloudWatch::Alarm", "Properties": {
-            "AlarmName": format!("errors-{color}"), "Namespace": "Test", "MetricName": format!("Errors-{color}"),
-            "Statistic": "Sum", "Period": 10, "EvaluationPeriods": 1, "Threshold": 0,
-            "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching",
-        }})
-    };
-    let output = |resource: &str| json!({"Value": {"Ref": resource}});
-    let mut resources = json!({
-        "State": {"Type": "AWS::DynamoDB::Table", "Properties": {
-            "TableName": "switch-state", "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [
-                {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        }},
-        "BlueErrors": alarm("blue"),
-        "GreenErrors": alarm("green"),
-        "BlueGroup": group(ports[0]),
-        "GreenGroup": group(ports[1]),
-        "BlueNameGroup": group(ports[0]),
-        "GreenNameGroup": group(ports[1]),
-        "Live": balancer("live"),
-        "BlueOnly": balancer("blue-only"),
-        "GreenOnly": balancer("green-only"),
-        "LiveListener": listener("Live", "BlueGroup"),
-        "BlueListener": listener("BlueOnly", "BlueNameGroup"),
-        "GreenListener": listener("GreenOnly", "GreenNameGroup"),
-        "Rule": {"Type": "AWS::ElasticLoadBalancingV2::ListenerRule", "Properties": {
-            "ListenerArn": {"Ref": "LiveListener"}, "Priority": 1,
-            "Conditions": [{"Field": "path-pattern", "Values": ["/pay/*"]}],
-            "Actions": [{"Type": "forward", "ForwardConfig": {
-                "TargetGroups": [
-                    {"TargetGroupArn": {"Ref": "BlueGroup"}, "Weight": 1},
-                    {"TargetGroupArn": {"Ref": "GreenGroup"}, "Weight": 0},
-                ],
-            }}],
-        }},
-        "Zone": {"Type": "AWS::Route53::HostedZone", "Properties": {"Name": "example.test"}},
-        "BlueRecord": record("blue", "BlueOnly", 1),
-        "GreenRecord": record("green", "GreenOnly", 0),
-    });
-    resources["Api"] =
-        json!({"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "routers"}});
-    resources["Method"] = json!({"Type": "AWS::ApiGateway::Method", "Properties": {
-        "RestApiId": {"Ref": "Api"}, "ResourceId": {"Fn::GetAtt": ["Api", "RootResourceId"]},
-        "HttpMethod": "GET", "AuthorizationType": "NONE",
-        "Integration": {
-            "Type": "HTTP_PROXY", "IntegrationHttpMethod": "GET",
-            "Uri": format!("http://127.0.0.1:{}/${{stageVariables.color}}", ports[2]),
-        },
-    }});
-    resources["Deployment"] = json!({"Type": "AWS::ApiGateway::Deployment", "DependsOn": "Method",
-        "Properties": {"RestApiId": {"Ref": "Api"}}});
-    resources["Stage"] = json!({"Type": "AWS::ApiGateway::Stage", "Properties": {
-        "RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "Deployment"}, "StageName": "prod",
-        "Variables": {"color": "blue"},
-    }});
-    for (id, resource) in replication() {
-        resources[id] = resource;
-    }
-    json!({
-        "Resources": resources,
-        "Outputs": {
-            "Task": output("Task"),
-            "Rule": output("Rule"), "BlueGroup": output("BlueGroup"), "GreenGroup": output("GreenGroup"),
-            "Zone": output("Zone"), "Api": output("Api"),
-        },
-    })
-}
-
-/// A task that copies from blue to green.
-fn replication() -> [(&'static str, Value); 5] {
-    let endpoint = |kind: &str| {
-        json!({"Type": "AWS::DMS::Endpoint", "Properties": {
-            "EndpointIdentifier": format!("pay-{kind}"), "EndpointType": kind, "EngineName": "aurora",
-            "ServerName": "127.0.0.1", "Port": "3306", "Username": "dms", "Password": "of-the-test",
-        }})
-    };
-    let all = json!({"rules": [{
-        "rule-type": "selection", "rule-id": "1", "rule-name": "1", "rule-action": "include",
-        "object-locator": {"schema-name": "pay", "table-name": "payments"},
-    }]});
-    [
-        (
-            "Subnets",
-            json!({"Type": "AWS::DMS::ReplicationSubnetGroup", "Properties": {
-                "ReplicationSubnetGroupIdentifier": "group", "ReplicationSubnetGroupDescription": "two zones",
-                "SubnetIds": ["subnet-a", "subnet-b"],
-            }}),
-        ),
-        (
-            "Copier",
-            json!({"Type": "AWS::DMS::ReplicationInstance", "Properties": {
-                "ReplicationInstanceIdentifier": "copier", "ReplicationInstanceClass": "dms.t3.medium",
-                "ReplicationSubnetGroupIdentifier": {"Ref": "Subnets"},
-            }}),
-        ),
-        ("Source", endpoint("source")),
-        ("Target", endpoint("target")),
-        (
-            "Task",
-            json!({"Type": "AWS::DMS::ReplicationTask", "Properties": {
-                "ReplicationTaskIdentifier": "blue-to-green", "MigrationType": "full-load-and-cdc",
-                "ReplicationInstanceArn": {"Ref": "Copier"}, "SourceEndpointArn": {"Ref": "Source"},
-                "TargetEndpointArn": {"Ref": "Target"}, "TableMappings": all.to_string(),
-            }}),
-        ),
-    ]
 }

@@ -1,6 +1,8 @@
-//! The real switch over a load balancer, names and an API's canary at once: what it says is what requests meet.
+//! The real switch over a load balancer, names and an API's canary at once, and over rules that it makes itself: what it says
+//! is what requests meet.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use cutover_tests::switch_world::{SwitchWorld, Way};
 use serde_json::{Value, json};
@@ -20,9 +22,13 @@ fn tick() -> Value {
 }
 
 fn verified(answer: &Value, green: u32) -> bool {
+    verified_by(answer, green, 3)
+}
+
+fn verified_by(answer: &Value, green: u32, count: usize) -> bool {
     let routers = answer["verifiedWeights"].as_object();
     routers.is_some_and(|routers| {
-        routers.len() == 3 && routers.values().all(|weights| weights["green"] == green)
+        routers.len() == count && routers.values().all(|weights| weights["green"] == green)
     })
 }
 
@@ -160,5 +166,99 @@ async fn what_is_not_known_of_copies_and_counts_holds_each_step() {
         })
         .await;
     assert!(verified(&held, 25), "{held:#}");
+    world.stop().await;
+}
+
+/// Payments and webhooks, as two rules of one listener.
+fn own_rules(outputs: &BTreeMap<String, String>) -> Value {
+    let rule = |priority: u32, path: &str| {
+        json!({
+            "type": "alb", "listenerArn": outputs["OwnListener"],
+            "blueTargetGroupArn": outputs["OwnBlueGroup"], "greenTargetGroupArn": outputs["OwnGreenGroup"],
+            "rule": {"priority": priority, "pathPatterns": [path]},
+        })
+    };
+    json!([rule(100, "/*"), rule(10, "/webhooks/*")])
+}
+
+const OWN: [Way; 2] = [Way::Own, Way::OwnWebhooks];
+
+/// The listener answers 503 until the stack has made the switch, follows it, and answers 503 once the stack is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_the_switch_are_made_shifted_and_removed() {
+    let world = SwitchWorld::start_with(&[("ROUTERS", own_rules)]).await;
+    for way in OWN {
+        assert_eq!(world.color(way).await, "nobody", "{way:?}");
+    }
+    let made = world.resource("Create").await;
+    assert_eq!(made["Status"], "SUCCESS", "{made:#}");
+    assert_eq!(made["Data"]["BlueWeight"], "100", "{made:#}");
+    for way in OWN {
+        assert_eq!(world.green_of(way, REQUESTS).await, 0, "{way:?}");
+    }
+    world
+        .until(&start(25), |answer| answer["error"].is_null())
+        .await;
+    world
+        .until(&tick(), |answer| verified_by(answer, 25, 2))
+        .await;
+    for way in OWN {
+        let met = world.green_of(way, REQUESTS).await;
+        assert!((13..=87).contains(&met), "{way:?}: {met} of {REQUESTS}");
+    }
+    // A migration runs: the deletion ends it first.
+    let removed = world.resource("Delete").await;
+    assert_eq!(removed["Status"], "SUCCESS", "{removed:#}");
+    for way in OWN {
+        assert_eq!(world.color(way).await, "nobody", "{way:?}");
+    }
+    world.stop().await;
+}
+
+/// The rule is made and the switch dies before it knows: the next delivery of the same request finishes the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_whose_maker_died_is_finished_by_the_next_invocation() {
+    let mut world = SwitchWorld::start_with(&[("ROUTERS", own_rules)]).await;
+    let slow = json!({
+        "action": "elasticloadbalancing:CreateRule", "code": "InternalError", "status": 500, "when": "after",
+        "delaySeconds": 30,
+    });
+    world.control("fault", &slow).await;
+    let _dies = world.begin_resource("Create").await;
+    let began = Instant::now();
+    while world.color(Way::Own).await != "blue" && world.color(Way::OwnWebhooks).await != "blue" {
+        assert!(began.elapsed() < Duration::from_secs(20), "no rule is made");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.restart().await;
+    let made = world.resource("Create").await;
+    assert_eq!(made["Status"], "SUCCESS", "{made:#}");
+    for way in OWN {
+        assert_eq!(world.color(way).await, "blue", "{way:?}");
+    }
+    let status = world.command(&json!({"action": "status"})).await;
+    assert!(verified_by(&status, 0, 2), "{status:#}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_another_at_that_priority_is_refused_and_left() {
+    let world = SwitchWorld::start_with(&[("ROUTERS", |outputs| {
+        let mut routers = own_rules(outputs);
+        routers[0]["listenerArn"] = json!(outputs["TakenListener"]);
+        routers
+    })])
+    .await;
+    let refused = world.resource("Create").await;
+    assert_eq!(refused["Status"], "FAILED", "{refused:#}");
+    let reason = refused["Reason"].as_str().unwrap_or_default();
+    assert!(
+        reason.contains("not this switch's: it is for path-pattern /admin/*"),
+        "{reason}"
+    );
+    let removed = world.resource("Delete").await;
+    assert_eq!(removed["Status"], "SUCCESS", "{removed:#}");
+    assert_eq!(world.color(Way::OwnWebhooks).await, "nobody");
+    assert_eq!(world.color(Way::Taken).await, "blue");
     world.stop().await;
 }

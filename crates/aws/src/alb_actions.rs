@@ -109,6 +109,17 @@ pub(crate) fn seen(actions: &[Action], groups: &Groups) -> Seen {
     }
 }
 
+/// Whether the forward is between the two groups, be it among others.
+pub(crate) fn names_both(actions: &[Action], groups: &Groups) -> bool {
+    let forward = actions.iter().find(|action| is_routing(action));
+    let targets = forward.map(targets).unwrap_or_default();
+    let names = |environment| {
+        let mut named = targets.iter().map(|(arn, _)| *arn);
+        named.any(|arn| arn == groups.of(environment))
+    };
+    names(Environment::Blue) && names(Environment::Green)
+}
+
 /// The actions with the order's weights.
 pub(crate) fn ordered(actions: &[Action], groups: &Groups, order: &Order) -> Vec<Action> {
     let was = seen(actions, groups);

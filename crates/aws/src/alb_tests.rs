@@ -7,18 +7,20 @@ use cutover_ports::switch::{Router as _, RouterError};
 use crate::alb::{Alb, AlbEntry};
 use crate::replay::{Answer, Replay, transcript};
 
-const RULE: &str =
+pub(crate) const RULE: &str =
     "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/pay/50dc/f2f7/9683";
-const LISTENER: &str =
+pub(crate) const LISTENER: &str =
     "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/pay/50dc/f2f7";
-const BLUE: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/blue/73e2";
-const GREEN: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/green/09d3";
+pub(crate) const BLUE: &str =
+    "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/blue/73e2";
+pub(crate) const GREEN: &str =
+    "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/green/09d3";
 
-async fn router(entry: AlbEntry, answers: Vec<Answer>) -> (Alb, Replay) {
+pub(crate) async fn router(entry: AlbEntry, answers: Vec<Answer>) -> (Alb, Replay) {
     let replay = Replay::new(answers);
     let sdk = replay.config().await;
     (
-        Alb::new(&sdk, entry, BLUE.to_owned(), GREEN.to_owned()),
+        Alb::new(&sdk, entry, BLUE.to_owned(), GREEN.to_owned(), "prod"),
         replay,
     )
 }
@@ -63,7 +65,7 @@ fn listeners(actions: &str) -> Answer {
     )
 }
 
-fn modified() -> Answer {
+pub(crate) fn modified() -> Answer {
     Answer::xml(
         200,
         "<ModifyRuleResponse><ModifyRuleResult><Rules/></ModifyRuleResult></ModifyRuleResponse>",
@@ -75,7 +77,7 @@ fn listener_modified() -> Answer {
     Answer::xml(200, body)
 }
 
-fn error(status: u16, code: &str) -> Answer {
+pub(crate) fn error(status: u16, code: &str) -> Answer {
     Answer::xml(
         status,
         &format!(
@@ -85,11 +87,11 @@ fn error(status: u16, code: &str) -> Answer {
     )
 }
 
-fn green(percent: u8) -> Weights {
+pub(crate) fn green(percent: u8) -> Weights {
     Weights::share(Environment::Green, percent)
 }
 
-fn order(weights: Weights) -> Order {
+pub(crate) fn order(weights: Weights) -> Order {
     Order {
         generation: 7,
         base: Environment::Blue,
@@ -99,11 +101,11 @@ fn order(weights: Weights) -> Order {
     }
 }
 
-async fn read(router: &Alb) -> RouterReading {
+pub(crate) async fn read(router: &Alb) -> RouterReading {
     router.read(&Versions::default(), None).await
 }
 
-fn seen(weights: Weights) -> RouterReading {
+pub(crate) fn seen(weights: Weights) -> RouterReading {
     RouterReading {
         router: String::new(),
         seen: Seen::Split(weights),

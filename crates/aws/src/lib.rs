@@ -24,6 +24,13 @@ pub mod alarms;
 pub mod alb;
 #[cfg(feature = "elasticloadbalancingv2")]
 mod alb_actions;
+#[cfg(feature = "elasticloadbalancingv2")]
+mod alb_health;
+#[cfg(feature = "elasticloadbalancingv2")]
+mod alb_rule;
+#[cfg(test)]
+#[cfg(feature = "elasticloadbalancingv2")]
+mod alb_rule_tests;
 #[cfg(test)]
 #[cfg(feature = "elasticloadbalancingv2")]
 mod alb_tests;

@@ -49,8 +49,11 @@ async fn build(config: Config) -> Switcher {
     let sdk = load(CallLimits::default()).await;
 
     let versions = config.versions();
-    let mut routers: Vec<Box<dyn Router>> =
-        config.routers.iter().map(|one| router(&sdk, one)).collect();
+    let mut routers: Vec<Box<dyn Router>> = config
+        .routers
+        .iter()
+        .map(|one| router(&sdk, &config.environment, one))
+        .collect();
     routers.sort_by_key(|router| router.effect_seconds());
     let (validator, fence) = validator_function(&config).await;
     let notifiers = notifiers(&sdk, &config);
@@ -101,9 +104,11 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn router(sdk: &SharedConfig, config: &RouterConfig) -> Box<dyn Router> {
+fn router(sdk: &SharedConfig, environment: &str, config: &RouterConfig) -> Box<dyn Router> {
     match config.clone() {
-        RouterConfig::Alb { entry, blue, green } => Box::new(Alb::new(sdk, entry, blue, green)),
+        RouterConfig::Alb { entry, blue, green } => {
+            Box::new(Alb::new(sdk, entry, blue, green, environment))
+        }
         RouterConfig::LambdaAlias {
             function, alias, ..
         } => Box::new(LambdaAlias::new(sdk, function, alias)),

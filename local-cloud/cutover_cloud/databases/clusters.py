@@ -50,7 +50,7 @@ def shown_cluster(cluster: Record) -> Record:
 
 
 def shown_instance(instance: Record) -> Record:
-    """The instance as it is to be described: storage and key are its cluster's."""
+    """The instance as it is to be described: storage, key and version are its cluster's."""
     cluster = rds._clusters.get(instance.get("DBClusterIdentifier") or "")
     if cluster is None:
         return instance
@@ -60,6 +60,7 @@ def shown_instance(instance: Record) -> Record:
     return instance | {
         "StorageEncrypted": cluster.get("StorageEncrypted", False),
         "KmsKeyId": cluster.get("KmsKeyId", ""),
+        "EngineVersion": cluster["EngineVersion"],
         "Endpoint": address | {"Address": named, "Port": port or cluster["Port"]},
     }
 
@@ -109,6 +110,20 @@ def _declared() -> None:
     handlers["create"], handlers["update"] = create_cluster, update_cluster
 
 
+def _attached() -> None:
+    """A secret that is attached to a cluster names the endpoint that the cluster is shown with."""
+    connection = provisioners._sm_target_connection
+
+    def shown_connection(target_type: str, target_id: str) -> Record:
+        info = connection(target_type, target_id)
+        if target_type != "AWS::RDS::DBCluster":
+            return info
+        host, port = endpoint(target_id)
+        return info | {"host": host, "port": port or info["port"]}
+
+    provisioners._sm_target_connection = shown_connection
+
+
 def _tell(given: Record) -> Any:
     name = control.text(given, "cluster")
     told = dict(_told.get((get_region(), name), {}))
@@ -148,4 +163,5 @@ def install() -> None:
             table["CreateDBCluster"] = create_with_exports
     rds._create_db_cluster = create_with_exports
     _declared()
+    _attached()
     control.register("database", _tell)

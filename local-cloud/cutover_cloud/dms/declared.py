@@ -13,7 +13,11 @@ from cutover_cloud.dms.store import ENDPOINTS, INSTANCES, KINDS, SUBNET_GROUPS, 
 
 Created = tuple[str, dict[str, Any]]
 # What a template's name of a member is in the API.
-RENAMED = {"SubnetIds": "_subnet_ids"}
+RENAMED = {
+    "SubnetIds": "_subnet_ids",
+    "MySqlSettings": "MySQLSettings",
+    "PostgreSqlSettings": "PostgreSQLSettings",
+}
 
 
 def _given(kind: Kind, logical_id: str, props: Record, stack_name: str) -> Record:

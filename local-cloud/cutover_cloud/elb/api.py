@@ -195,5 +195,7 @@ def install() -> None:
     }
     for name, call in list(calls.items()):
         calls[name] = _refusing(call)
+    # As AWS/ApplicationELB's dimension has it; MiniStack leaves out what kind of thing it is.
+    alb._target_group_full_name_from_arn = lambda arn: arn.rpartition(":")[2]
     _declared_groups()
     _declared_rules()

@@ -1,0 +1,1 @@
+"""What is generated from the CloudFormation templates, and what checks them."""
