@@ -18,7 +18,7 @@ RULE = "PCI_3_7_4_KEY_ROTATES"
 @pytest.fixture
 def rules(infra: Path) -> Path:
     """A folder of one of our rule files."""
-    assert BINARY.exists(), "cfn-guard is not installed: make run/tools/.ready"
+    assert BINARY.exists(), "cfn-guard is not installed: make check installs it"
     (infra / "guard" / "tests").mkdir(parents=True)
     (infra / "guard" / "encryption.guard").write_text(RULES)
     return infra / "guard"
