@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -30,9 +31,7 @@ def endpoint(settings: Settings) -> str:
 def answers(settings: Settings) -> bool:
     """Whether a local cloud listens there. Raises Refusal if something else does."""
     try:
-        # No proxy: it is this machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{endpoint(settings)}/_ministack/ready", timeout=3) as response:
+        with _opener().open(f"{endpoint(settings)}/_ministack/ready", timeout=3) as response:
             return bool(response.status == 200)
     except urllib.error.HTTPError as error:
         raise Refusal(
@@ -71,6 +70,24 @@ def start(settings: Settings, screen: Screen) -> str:
     pid_file(settings).write_text(f"{process.pid}\n")
     screen.note(f"started a local cloud at {endpoint(settings)} (process {process.pid}, log {folder}/cloud.log)")
     return endpoint(settings)
+
+
+def recorded(settings: Settings) -> list[str]:
+    """Types of the deployed resources that the local cloud writes down and does nothing with."""
+    request = urllib.request.Request(
+        f"{endpoint(settings)}/_cutover/recorded", json.dumps({"region": settings.region}).encode(), method="POST"
+    )
+    try:
+        with _opener().open(request, timeout=10) as response:
+            found = json.loads(response.read())
+    except (OSError, ValueError) as error:
+        raise Refusal(f"the local cloud does not say what it only records: {error}") from error
+    return sorted({str(resource["type"]) for resource in found["recorded"]})
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    # No proxy: it is this machine.
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def pid_file(settings: Settings) -> Path:

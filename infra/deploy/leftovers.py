@@ -62,10 +62,10 @@ def find(account: Account, name: str) -> list[tuple[str, str, str]]:
         except ClientError as error:
             left.append((kind, "?", f"not looked at: {said(error)}"))
     try:
-        left += [*_stacks(account, name), *_secrets(account, name), *_keys(account, name)]
+        left += [*_stacks(account, name), *_secrets(account, name), *_keys(account, name), *_network(account, name)]
         left += [("parameter", parameter, "") for parameter in _parameters(account, name)]
     except ClientError as error:
-        left.append(("secrets, keys, parameters", "?", f"not looked at: {said(error)}"))
+        left.append(("stacks, secrets, keys, networks, parameters", "?", f"not looked at: {said(error)}"))
     return left
 
 
@@ -104,3 +104,13 @@ def _keys(account: Account, name: str) -> Iterator[tuple[str, str, str]]:
             if name in found.get("Description", ""):
                 when = found.get("DeletionDate")
                 yield "key", found["KeyId"], f"deleted on {when:%Y-%m-%d} (CloudFormation has keys wait)" if when else found["KeyState"]
+
+
+def _network(account: Account, name: str) -> Iterator[tuple[str, str, str]]:
+    """Networks and addresses by their tag: they have no name."""
+    client = account.client("ec2")
+    tagged = [{"Name": "tag:Environment", "Values": [name]}]
+    for page in client.get_paginator("describe_vpcs").paginate(Filters=tagged):
+        yield from (("network", found["VpcId"], "") for found in page["Vpcs"])
+    for found in client.describe_addresses(Filters=tagged)["Addresses"]:
+        yield "address", found.get("PublicIp", found["AllocationId"]), ""

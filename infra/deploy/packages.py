@@ -7,6 +7,7 @@ import json
 import platform
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -38,7 +39,9 @@ class Package:
 
     def read(self) -> bytes:
         """The zip file, compared with the manifest. Raises Refusal."""
-        contents = self.contents if self.contents is not None else self.path.read_bytes() if self.path else b""
+        if self.contents is not None:
+            return self.contents
+        contents = self.path.read_bytes() if self.path else b""
         if hashlib.sha256(contents).hexdigest() != self.sha256:
             raise Refusal(f"{self.path} is not what the manifest says: `make package` builds it anew")
         return contents
@@ -89,10 +92,15 @@ def from_development(binaries: Path) -> list[Package]:
         path = binaries / function
         if not path.is_file():
             raise Refusal(f"{path} is missing: `make build` builds it")
-        contents = pack(path.read_bytes(), compressed=False)
-        sha256 = hashlib.sha256(contents).hexdigest()
+        contents, sha256 = _packed(path, path.stat().st_mtime_ns)
         found.append(Package(function, host_architecture(), "dev", None, sha256, len(contents), contents))
     return found
+
+
+@cache
+def _packed(path: Path, _changed_ns: int) -> tuple[bytes, str]:
+    contents = pack(path.read_bytes(), compressed=False)
+    return contents, hashlib.sha256(contents).hexdigest()
 
 
 def find(target: Path, architecture: str, *, local: bool) -> list[Package]:

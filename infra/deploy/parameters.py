@@ -18,6 +18,8 @@ KEY_PARAMETERS = {
     "environment-switcher": "EnvironmentSwitcherKey",
     "secret-rotation": "SecretRotationKey",
 }
+# Blue's own, beside those that begin with its name. Where green has none of its own it takes them over.
+BLUES = ("ContainerImage", "ApplicationKey")
 HIDDEN = "****"
 
 
@@ -105,7 +107,10 @@ def held_back(settings: Settings, values: dict[str, str], deployed: dict[str, st
     return {
         name: deployed[name]
         for name, value in values.items()
-        if name.startswith(other) and name in deployed and deployed[name] != value and name not in settings.overrides
+        if (name.startswith(other) or (other == "Blue" and name in BLUES))
+        and name in deployed
+        and deployed[name] != value
+        and name not in settings.overrides
     }
 
 

@@ -67,6 +67,10 @@ class Following:
         if not event.path:
             return
         self.status[event.path] = event.status
+        if event.kind == STACK and event.done:
+            # What it holds has ended with it, even where its last event was not seen.
+            below = [path for path in self.status if path.startswith(f"{event.path}/")]
+            self.status.update(dict.fromkeys(below, event.status))
         if event.failed:
             self.failures.append(event)
             self.screen.line(self.screen.paint(f"  {self._clock}  failed  {event.path}  {event.reason}", RED))

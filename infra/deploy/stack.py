@@ -109,8 +109,6 @@ CONSEQUENCES = (
     "Resource creation cancelled",
     "Resource update cancelled",
     "Resource deletion cancelled",
-    "Embedded stack",
-    "The following resource(s) failed",
 )
 
 

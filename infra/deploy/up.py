@@ -175,6 +175,9 @@ def execute(account: Account, screen: Screen, settings: Settings, name: str, cha
     if settings.environment == PROTECTED and not account.is_local and not ended.protected:
         account.client("cloudformation").update_termination_protection(StackName=name, EnableTerminationProtection=True)
         screen.note("the stack is protected against deletion; `make destroy` lifts that when it is meant")
+    if account.is_local:
+        screen.note(f"only written down here, without any effect: {', '.join(cloud.recorded(settings)) or 'nothing'}")
+        screen.note("no database runs here, so payments are answered 503; `make run` brings databases and payments")
     show_outputs(screen, ended)
 
 

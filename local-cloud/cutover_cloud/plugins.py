@@ -10,6 +10,7 @@ from cutover_cloud import (
     authorized_resources,
     canary,
     cloudwatch_actions,
+    conditions,
     custom_resources,
     databases,
     declared_buckets,
@@ -34,7 +35,6 @@ from cutover_cloud import (
     rule_targets,
     schedules,
     secure_transport,
-    template_conditions,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import api as metrics_api
@@ -54,7 +54,6 @@ def install(settings: Settings) -> Executor:
     api.install()
     metrics_api.install()
     cloudformation.install()
-    template_conditions.install()
     schedules.install(settings)
     secure_transport.install()
     alias_routing.install()
@@ -83,6 +82,7 @@ def install(settings: Settings) -> Executor:
     declared_network.install()
     declared_services.install()
     recorded_types.install()
+    conditions.install()
     nested_stacks.install()
     faults.install()
     return executor.install(settings)

@@ -352,7 +352,7 @@ fn template(database: &Database, users: Users) -> Value {
     master["username"] = "master".into();
     master["password"] = MASTER_PASSWORD.into();
     let stored = |name: &str, value: String| json!({"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": name, "SecretString": value}});
-    // What infra/template.yaml allows the function.
+    // What infra/iam/secret-rotation.yaml allows the function.
     let statements = json!([
         {"Effect": "Allow", "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
             "secretsmanager:ListSecretVersionIds", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"],

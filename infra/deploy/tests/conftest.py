@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from deploy.screen import Screen  # noqa: E402
 from deploy.settings import PROJECT, Settings, read  # noqa: E402
 
 # Where the functions' development build is: `make test` builds it first.
-TARGET = PROJECT / "target"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+TARGET = TARGET if TARGET.is_absolute() else PROJECT / TARGET
 
 
 class Transcript(Screen):
@@ -72,3 +74,19 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def account(settings: Settings) -> Account:
     """Its account."""
     return connect(settings, cloud.endpoint(settings))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what a pass does not show: types that the local cloud only writes down."""
+    recorded = {
+        kind
+        for report in terminalreporter.getreports("passed")
+        for name, value in getattr(report, "user_properties", [])
+        if name == "recorded"
+        for kind in str(value).split(", ")
+        if kind
+    }
+    if recorded:
+        terminalreporter.section("only written down by the local cloud, without any effect")
+        for kind in sorted(recorded):
+            terminalreporter.line(kind)

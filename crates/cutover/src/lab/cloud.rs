@@ -1,5 +1,6 @@
 //! The local cloud: the emulator with the project's own launcher, on loopback.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use aws_credential_types::Credentials;
 use cutover_aws::config::{self, CallLimits, SharedConfig};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 use super::LabError;
 use super::process::{Process, free_port};
@@ -75,6 +77,26 @@ impl Cloud {
         &self.endpoint
     }
 
+    /// Says where a database cluster is, so that the stack that makes it finds a server there.
+    pub async fn place_database(&self, cluster: &str, address: SocketAddr) -> Result<(), LabError> {
+        let place = json!({
+            "cluster": cluster, "host": address.ip().to_string(), "port": address.port(),
+        });
+        let failed = |error: reqwest::Error| {
+            LabError::Unexpected(format!(
+                "the local cloud did not take where {cluster} is: {error}"
+            ))
+        };
+        http_client()?
+            .post(format!("{}/_cutover/database", self.endpoint))
+            .body(place.to_string())
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(failed)?;
+        Ok(())
+    }
+
     /// Configuration of clients with every right in the local cloud.
     pub async fn config(&self) -> SharedConfig {
         let limits = CallLimits {
@@ -126,14 +148,7 @@ impl Cloud {
         let url = format!("{}/_ministack/ready", self.endpoint);
         loop {
             self.process.check_alive()?;
-            let answer = reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(2))
-                .build()
-                .map_err(|error| LabError::Unexpected(error.to_string()))?
-                .get(&url)
-                .send()
-                .await;
+            let answer = http_client()?.get(&url).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
@@ -146,6 +161,15 @@ impl Cloud {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+/// A client of the emulator's own pages.
+fn http_client() -> Result<reqwest::Client, LabError> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(2))
+        .build()
+        .map_err(|error| LabError::Unexpected(error.to_string()))
 }
 
 /// Whether `pid` is a `bootstrap` that the emulator started.

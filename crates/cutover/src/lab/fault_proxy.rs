@@ -31,9 +31,9 @@ impl FaultProxy {
         Ok(Self { port, fault, task })
     }
 
-    /// The port to connect to instead of the database's.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Where to connect to instead of the database.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Turns the fault on or off.
@@ -102,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn the_fault_cuts_what_stands_and_refuses_what_comes() {
         let proxy = FaultProxy::start(echo_server().await).await.unwrap();
-        let connect = || TcpStream::connect(("127.0.0.1", proxy.port()));
+        let connect = || TcpStream::connect(proxy.address());
         let mut standing = connect().await.unwrap();
         assert!(echoes(&mut standing).await);
 

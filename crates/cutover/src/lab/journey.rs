@@ -20,7 +20,7 @@ use super::cloud::{Cloud, CloudOptions, REGION};
 use super::fault_proxy::FaultProxy;
 use super::ledgers::Ledgers;
 use super::load::{Ledger, Load};
-use super::stack::{DatabasePorts, Outputs, Release};
+use super::stack::{Outputs, Release, cluster};
 use super::telemetry::Telemetry;
 use super::{Color, LabError};
 
@@ -96,16 +96,17 @@ impl Lab {
         })
         .await?;
         let config = cloud.config().await;
-        let ports = DatabasePorts {
-            blue: ledgers.get(Color::Blue).address().port(),
-            green: green_fault.port(),
-        };
+        for (color, address) in [
+            (Color::Blue, ledgers.get(Color::Blue).address()),
+            (Color::Green, green_fault.address()),
+        ] {
+            cloud.place_database(&cluster(color), address).await?;
+        }
         let release = Release::upload(
             &config,
             cloud.endpoint(),
             &options.project,
             &options.binaries,
-            ports,
             options.tick_seconds,
         )
         .await?;

@@ -1,20 +1,24 @@
 //! The bundled template, deployed as its users deploy it: a create, and later an update that brings green.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cutover_aws::config::SharedConfig;
 use cutover_aws::evidence::Evidence;
 use cutover_aws::stack::Stacks;
 
-use super::LabError;
 use super::package::package;
+use super::{Color, LabError};
 
 /// The environment's name, and the stack's.
 pub const ENVIRONMENT: &str = "dev-payment-lab00001";
 /// The bucket for zip files and templates.
 const CODE_BUCKET: &str = "code-dev-payment-lab00001";
+/// Where the templates are in it.
+const TEMPLATE_PREFIX: &str = "templates";
+/// The folders of templates, below `infra`: the root's own and those of the stacks that it is made of.
+const TEMPLATE_FOLDERS: [&str; 3] = ["", "stacks", "iam"];
 /// What a migration must pass: everything that the lab has. Its databases have no TLS, and nothing rotates here.
 const MIGRATION_CHECKS: &str = "session-table,transaction-bucket,replication,schema-parity,data-parity,reconciliation,functions,\
      alarms,keys";
@@ -43,13 +47,10 @@ impl Outputs {
     }
 }
 
-/// Where the databases are, as a function sees them.
-#[derive(Debug, Clone, Copy)]
-pub struct DatabasePorts {
-    /// Blue's port on the loopback interface.
-    pub blue: u16,
-    /// Green's.
-    pub green: u16,
+/// The name of a color's database cluster in the template.
+#[must_use]
+pub fn cluster(color: Color) -> String {
+    format!("cluster-{color}-{ENVIRONMENT}")
 }
 
 impl Release {
@@ -59,7 +60,6 @@ impl Release {
         endpoint: &str,
         project: &Path,
         binaries: &Path,
-        ports: DatabasePorts,
         tick_seconds: u32,
     ) -> Result<Self, LabError> {
         let files = Evidence::new(config);
@@ -68,14 +68,12 @@ impl Release {
             [
                 ("EnvironmentName", ENVIRONMENT.to_owned()),
                 ("CodeBucket", CODE_BUCKET.to_owned()),
+                ("TemplatePrefix", TEMPLATE_PREFIX.to_owned()),
                 ("DeployColor", "blue".to_owned()),
                 ("BlueRelease", "1".to_owned()),
-                ("DatabaseEngine", "mariadb".to_owned()),
                 ("DatabaseTls", "false".to_owned()),
-                ("BlueDatabaseHost", "127.0.0.1".to_owned()),
-                ("BlueDatabasePort", ports.blue.to_string()),
-                ("GreenDatabaseHost", "127.0.0.1".to_owned()),
-                ("GreenDatabasePort", ports.green.to_string()),
+                // The lab's databases replicate by themselves, and the lab brings the schema: its users come first.
+                ("EnableReplication", "false".to_owned()),
                 ("AlarmPeriodSeconds", "10".to_owned()),
                 ("TickSeconds", tick_seconds.to_string()),
                 ("PaymentTimeoutSeconds", "10".to_owned()),
@@ -93,12 +91,12 @@ impl Release {
             files.put(CODE_BUCKET, &package.key, package.bytes).await?;
             parameters.insert(parameter.to_owned(), package.key);
         }
-        let template = std::fs::read(project.join("infra/template.yaml"))
-            .map_err(LabError::process("lab", "read infra/template.yaml"))?;
-        files.put(CODE_BUCKET, "template.yaml", template).await?;
+        for (key, template) in templates(&project.join("infra"))? {
+            files.put(CODE_BUCKET, &key, template).await?;
+        }
         Ok(Self {
             stacks: Stacks::new(config),
-            template_url: format!("{endpoint}/{CODE_BUCKET}/template.yaml"),
+            template_url: format!("{endpoint}/{CODE_BUCKET}/{TEMPLATE_PREFIX}/template.yaml"),
             parameters,
         })
     }
@@ -137,4 +135,25 @@ impl Release {
             .await?;
         Ok(Outputs(outputs))
     }
+}
+
+/// Every template below `infra`, by the key that the root expects it under.
+fn templates(infra: &Path) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+    let failed = || LabError::process("lab", "read the templates");
+    let mut found = Vec::new();
+    for folder in TEMPLATE_FOLDERS {
+        let path = infra.join(folder);
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&path)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+            .map_err(failed())?;
+        files.retain(|file| file.extension().is_some_and(|kind| kind == "yaml"));
+        for file in files {
+            let Some(name) = file.strip_prefix(infra).ok().and_then(Path::to_str) else {
+                continue;
+            };
+            let template = std::fs::read(&file).map_err(failed())?;
+            found.push((format!("{TEMPLATE_PREFIX}/{name}"), template));
+        }
+    }
+    Ok(found)
 }

@@ -1,0 +1,151 @@
+"""The root with all its stacks in each combination of ComputeType and DatabaseEngine, with the real functions.
+
+Each is created with blue, gets green by an update, and is destroyed. Two local clouds run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from conftest import TARGET, Transcript, as_color, local
+
+from deploy import bucket, cloud, down, leftovers, stack, up
+from deploy.account import Account, connect
+from deploy.settings import Settings
+
+CLOUDS_AT_ONCE = 2
+NAME = "dev-payment-local001"
+CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/11111111-2222-3333-4444-555555555555"
+LISTENER = {"CertificateArn": CERTIFICATE}
+DNS = {"TrafficMode": "dns", "DomainName": "pay.example.com", "CertificateArn": CERTIFICATE}
+FARGATE = {"ContainerImage": "example.com/payments@sha256:" + "0" * 64}
+# What each is deployed with beside its own two parameters; every option is in one of them at least.
+COMBINATIONS: dict[tuple[str, str], dict[str, str]] = {
+    ("lambda", "aurora-mysql"): {"EnableCdn": "true"},
+    ("lambda", "aurora-postgresql"): {"EnableReplication": "false", "EnableAuditTrail": "true"},
+    ("fargate", "aurora-mysql"): FARGATE | LISTENER,
+    ("fargate", "aurora-postgresql"): FARGATE | DNS,
+    ("ec2", "aurora-mysql"): DNS | {"EnableReplication": "false", "EnableCdn": "true"},
+    ("ec2", "aurora-postgresql"): LISTENER,
+}
+IDS = ["-".join(combination) for combination in COMBINATIONS]
+
+
+@dataclass
+class Seen:
+    """What came of a combination."""
+
+    blue: stack.Stack
+    green: stack.Stack
+    kinds: list[str]
+    recorded: list[str]
+    weights: dict[str, int]
+    denied: list[dict[str, Any]]
+    left: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def control(settings: Settings, topic: str) -> Any:
+    """The answer of a control endpoint."""
+    url = f"{cloud.endpoint(settings)}/_cutover/{topic}"
+    with urllib.request.urlopen(urllib.request.Request(url, b"{}", method="POST"), timeout=10) as response:
+        return json.loads(response.read())
+
+
+def present(account: Account) -> stack.Stack:
+    """The stack that must be there."""
+    found = stack.find(account, NAME)
+    assert found
+    return found
+
+
+def status_of_switch(account: Account, outputs: dict[str, str]) -> dict[str, Any]:
+    """What the switch says of itself, after it read its routers."""
+    answer = account.client("lambda").invoke(
+        FunctionName=outputs["EnvironmentSwitcherFunctionName"], Payload=json.dumps({"action": "status"})
+    )
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    return found
+
+
+def run(settings: Settings) -> Seen:
+    """A combination from its beginning to its end."""
+    screen = Transcript()
+    try:
+        up.deploy(settings, TARGET, screen)
+        account = connect(settings, cloud.endpoint(settings))
+        blue = present(account)
+        up.deploy(as_color(settings, "green", "g-1", **settings.overrides), TARGET, screen)
+        green = present(account)
+        status = status_of_switch(account, green.outputs)
+        found = down.blockers.find(account, green.id)
+        seen = Seen(
+            blue, green, found.kinds, cloud.recorded(settings), status.get("verifiedWeights") or status, []
+        )
+        down.take_away(account, screen, green, found)
+        down.remains(account, screen, NAME, bucket.name_of(NAME, account.id))
+        seen.denied = control(settings, "authorizations")["denied"]
+        seen.left = leftovers.find(account, NAME)
+        return seen
+    except Exception as error:
+        raise AssertionError(f"{error}\n\n{screen.text[-6000:]}") from error
+    finally:
+        cloud.stop(settings, screen)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Future[Seen]]:
+    """All of them, two at a time."""
+    with ThreadPoolExecutor(CLOUDS_AT_ONCE) as pool:
+        return {
+            (compute, engine): pool.submit(
+                run,
+                as_color(
+                    local(tmp_path_factory.mktemp(compute)), "blue", "b-1",
+                    ComputeType=compute, DatabaseEngine=engine, **more,
+                ),
+            )
+            for (compute, engine), more in COMBINATIONS.items()
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=IDS)
+def test_it_is_created_gets_green_and_is_deleted(
+    combination: tuple[str, str],
+    runs: dict[tuple[str, str], Future[Seen]],
+    record_property: Any,
+) -> None:
+    seen = runs[combination].result()
+    compute, engine = combination
+    outputs = seen.green.outputs
+
+    for present_stack in (seen.blue, seen.green):
+        assert present_stack.outputs["ValidationStatus"] == "pass", present_stack.outputs["ValidationMessage"]
+        assert int(present_stack.outputs["ValidationChecksPassed"]) >= 5
+        assert present_stack.outputs["ActiveEnvironment"] == "blue"
+        assert (present_stack.outputs["BlueWeight"], present_stack.outputs["GreenWeight"]) == ("100", "0")
+    assert seen.weights == {"blue": 100, "green": 0} or "phase" in seen.weights
+    assert seen.green.parameters["DatabaseEngine"] == engine
+    assert seen.green.parameters["GreenRelease"] == "g-1"
+    assert seen.blue.parameters["BlueRelease"] == seen.green.parameters["BlueRelease"] == "b-1"
+    assert seen.blue.outputs["BlueAlarmNames"] == outputs["BlueAlarmNames"]
+    assert outputs["GreenAlarmNames"]
+    if compute == "lambda":
+        assert seen.blue.outputs["BlueVersionNumber"] == outputs["BlueVersionNumber"] != outputs["GreenVersionNumber"]
+        assert "AWS::ApiGateway::RestApi" in seen.kinds
+    else:
+        wanted = "AWS::ECS::Service" if compute == "fargate" else "AWS::AutoScaling::AutoScalingGroup"
+        assert seen.kinds.count(wanted) >= 2
+        assert "AWS::Lambda::Alias" not in seen.kinds
+    assert seen.kinds.count("AWS::RDS::DBCluster") == 2
+    assert ("AWS::DMS::ReplicationTask" in seen.kinds) == (seen.green.parameters["EnableReplication"] == "true")
+    assert ("AWS::CloudFront::Distribution" in seen.kinds) == (seen.green.parameters["EnableCdn"] == "true")
+
+    assert seen.denied == []
+    assert {kind for kind, _, _ in seen.left} <= {"key"}, seen.left
+    assert all("deleted on" in note for _, _, note in seen.left)
+    record_property("recorded", ", ".join(seen.recorded))
