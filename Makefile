@@ -105,8 +105,12 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (60), on one core; needs a nightl
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=dictionary.txt -verbosity=0 -print_final_stats=1; \
 	done
 
-# Rows of each ledger that `make bench` compares.
+# Rows of each ledger that `make bench` compares; processes of each subject; where the reports go.
 BENCH_ROWS ?= 1000000
+BENCH_PROCESSES ?= 15
+BENCH_OUT ?= run/bench
+# Each is built alone, as for AWS: built together they would share features that one of them needs.
+BENCHED := payment-validation environment-switcher secret-rotation cutover-bench
 
 run/.bench-ready: Makefile
 	@mkdir -p run
@@ -116,10 +120,13 @@ run/.bench-ready: Makefile
 	  DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends percona-toolkit >/dev/null; }
 	@touch $@
 
-bench: setup run/.bench-ready ## Compare two ledgers of BENCH_ROWS (1000000) payments under load, beside pt-table-checksum
-	@mkdir -p run/bench
+bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls; a tick, a rotation, parity (BENCH_OUT=docs/benchmarks)
+	@bench/peers/prepare.sh
+	@for package in $(BENCHED); do cargo build --release -p $$package; done
 	cargo build --workspace --example parity_bench
-	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out run/bench/parity.json
+	@mkdir -p $(BENCH_OUT)
+	@$(CARGO_TARGET_DIR)/release/cutover-bench --binaries $(CARGO_TARGET_DIR)/release --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
+	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out $(BENCH_OUT)/parity.json
 
 # What the deployment tool is given of this file's variables; it says itself what each takes.
 DEPLOY = PYTHONPATH=infra $(PYTHON) -m deploy --target-dir '$(CARGO_TARGET_DIR)'
