@@ -13,8 +13,11 @@ CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 LAB_ARGS ?=
 FUZZ_SECONDS ?= 60
+# Generates from the templates, and checks them.
+INFRA := PYTHONPATH=infra/tools $(PYTHON) -m infra_tools
+CFN_GUARD_VERSION := 3.2.1
 
-.PHONY: help setup build run soak test check fmt fuzz bench package deploy status destroy clean
+.PHONY: help setup build run soak test check generate fmt fuzz bench package deploy status destroy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +52,18 @@ run/.system-ready: Makefile
 	fi
 	@touch $@
 
+# What only the checks of the templates need. cfn-guard is built without optimization: it runs for seconds. checkov has an
+# environment of its own, because it pins older packages than the local cloud has. Both at a time: one computes, one downloads.
+run/tools/.ready-$(CFN_GUARD_VERSION): infra/tools/requirements-checkov.txt | setup
+	@echo 'cfn-guard $(CFN_GUARD_VERSION) and checkov in run/tools, once'
+	@mkdir -p run/tools
+	@{ python3 -m venv --clear run/tools/checkov && \
+	  run/tools/checkov/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r $<; } & checkov=$$!; \
+	CARGO_TARGET_DIR=run/tools/build CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 \
+	  cargo install --quiet --locked --debug --root run/tools --version $(CFN_GUARD_VERSION) cfn-guard || { kill $$checkov; exit 1; }; \
+	rm -rf run/tools/build; wait $$checkov
+	@touch $@
+
 build: setup ## Build the functions and the command line
 	cargo build --workspace --bins
 
@@ -59,11 +74,14 @@ soak: build ## 10,000 simulated switches over a failing cloud; then 200 payments
 	CUTOVER_SEEDS=10000 cargo test -p environment-switcher --test simulator no_rule -- --nocapture
 	@$(CARGO_TARGET_DIR)/debug/cutover lab --binaries $(CARGO_TARGET_DIR)/debug --rate 200 --clients 32 --steady-seconds 60
 
-check: setup ## Format, lints, template, Python
+check: setup run/tools/.ready-$(CFN_GUARD_VERSION) ## Format, lints, templates (rules, requirements, what is generated), Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	$(VENV)/bin/cfn-lint --include-checks I -- infra/template.yaml
-	$(PYTHON) -m compileall -q local-cloud/cutover_cloud
+	$(PYTHON) -m compileall -q local-cloud/cutover_cloud infra/deploy infra/tools/infra_tools
+	@$(INFRA) check
+
+generate: setup ## Write what is generated from the templates: JSON, REQUIREMENTS.md, RESOURCES.md
+	@$(INFRA) generate
 
 test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests
 	@mkdir -p run
@@ -73,6 +91,7 @@ test: check build ## Everything that CI runs: checks, unit, property, model and 
 	  grep -A 4 -E "^thread '.*panicked at" run/test.log | grep -v '^{' | cut -c 1-400 | tail -n 30; exit 1; }
 	$(PYTHON) -m pytest -q local-cloud/tests
 	$(PYTHON) -m pytest -q infra/deploy/tests
+	$(PYTHON) -m pytest -q infra/tools/tests
 
 fmt: ## Format the Rust code
 	cargo fmt --all
@@ -86,8 +105,12 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (60), on one core; needs a nightl
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=dictionary.txt -verbosity=0 -print_final_stats=1; \
 	done
 
-# Rows of each ledger that `make bench` compares.
+# Rows of each ledger that `make bench` compares; processes of each subject; where the reports go.
 BENCH_ROWS ?= 1000000
+BENCH_PROCESSES ?= 15
+BENCH_OUT ?= run/bench
+# Each is built alone, as for AWS: built together they would share features that one of them needs.
+BENCHED := payment-validation environment-switcher secret-rotation cutover-bench
 
 run/.bench-ready: Makefile
 	@mkdir -p run
@@ -97,10 +120,13 @@ run/.bench-ready: Makefile
 	  DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends percona-toolkit >/dev/null; }
 	@touch $@
 
-bench: setup run/.bench-ready ## Compare two ledgers of BENCH_ROWS (1000000) payments under load, beside pt-table-checksum
-	@mkdir -p run/bench
+bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls; a tick, a rotation, parity (BENCH_OUT=docs/benchmarks)
+	@bench/peers/prepare.sh
+	@for package in $(BENCHED); do cargo build --release -p $$package; done
 	cargo build --workspace --example parity_bench
-	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out run/bench/parity.json
+	@mkdir -p $(BENCH_OUT)
+	@$(CARGO_TARGET_DIR)/release/cutover-bench --binaries $(CARGO_TARGET_DIR)/release --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
+	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out $(BENCH_OUT)/parity.json
 
 # What the deployment tool is given of this file's variables; it says itself what each takes.
 DEPLOY = PYTHONPATH=infra $(PYTHON) -m deploy --target-dir '$(CARGO_TARGET_DIR)'

@@ -41,6 +41,9 @@ def _counted(props: Properties) -> Properties:
 
 
 def _update_service(physical_id: str, old: Properties, new: Properties, stack_name: str) -> Any:
+    if "DesiredCount" not in new:
+        # What is left out stays as it is.
+        old = {name: value for name, value in old.items() if name != "DesiredCount"}
     return _UPDATE_SERVICE(physical_id, _counted(old), _counted(new), stack_name)
 
 

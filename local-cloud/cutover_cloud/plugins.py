@@ -35,7 +35,6 @@ from cutover_cloud import (
     rule_targets,
     schedules,
     secure_transport,
-    template_conditions,
 )
 from cutover_cloud.alarms import api, cloudformation, engine, notification
 from cutover_cloud.metrics import api as metrics_api
@@ -55,7 +54,6 @@ def install(settings: Settings) -> Executor:
     api.install()
     metrics_api.install()
     cloudformation.install()
-    template_conditions.install()
     schedules.install(settings)
     secure_transport.install()
     alias_routing.install()

@@ -201,7 +201,7 @@ def test_secrets_are_made_and_never_given(cloud: Cloud, estate: Estate) -> None:
     hash_key = secret(cloud, outputs["HashKeySecretArn"])
     assert len(hash_key) == 64 and int(hash_key, 16) >= 0 and hash_key == hash_key.lower()
     described = cloud.client("secretsmanager").describe_secret(SecretId=outputs["HashKeySecretArn"])
-    assert described["KmsKeyId"] == outputs["SecretsKeyArn"]
+    assert outputs["SecretsKeyArn"].endswith(f":key/{described['KmsKeyId']}")
 
 
 def test_a_name_that_an_engine_keeps_for_itself_is_refused(estate: Estate) -> None:
@@ -305,6 +305,8 @@ def test_a_load_balancer_opens_the_network_no_further_than_it_must(cloud: Cloud,
     found = endpoints(cloud, outputs["VpcId"])
     assert {"ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessages", "elasticloadbalancing"} < set(found)
     assert len(found["kms"]["SubnetIds"]) == 1
+    estate.update("platform-network", "network.yaml", HasInstances="true")
+    assert (80, "0.0.0.0/0") in peers(cloud, compute, "IpPermissionsEgress")
 
 
 def test_traffic_is_logged_and_the_log_encrypted(cloud: Cloud, estate: Estate) -> None:
@@ -378,7 +380,8 @@ def test_load_balancers_deliver_their_logs_and_nobody_else(cloud: Cloud, estate:
     statements = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
-    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    balancers = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/*"
+    assert allowed["Condition"] == {"ArnLike": {"aws:SourceArn": balancers}}
     assert all(f"/AWSLogs/{ACCOUNT}/" in resource for resource in allowed["Resource"])
 
 
@@ -596,6 +599,37 @@ def test_postgres_is_replicated_out_of_its_own_schema(cloud: Cloud, estate: Esta
                 assert script == "CREATE SCHEMA IF NOT EXISTS awsdms_control"
     finally:
         estate.update("platform-replication", "replication.yaml", DatabaseEngine="aurora-mysql")
+
+
+def test_an_outside_database_is_read_over_tls_into_blue(cloud: Cloud, estate: Estate, replication: Outputs) -> None:
+    assert replication["ExternalToBlueTaskArn"] == ""
+    outside = cloud.client("secretsmanager").create_secret(Name="platform-outside", SecretString="{}")["ARN"]
+    certificate = f"arn:aws:dms:{REGION}:{ACCOUNT}:cert:OUTSIDE"
+    mappings = json.dumps({"rules": []})
+    try:
+        outputs = estate.update(
+            "platform-replication",
+            "replication.yaml",
+            ExternalSecretArn=outside,
+            ExternalCertificateArn=certificate,
+            ExternalTableMappings=mappings,
+        )
+        task = tasks(cloud)["external-to-blue"]
+        assert task["ReplicationTaskArn"] == outputs["ExternalToBlueTaskArn"]
+        assert task["TableMappings"] == mappings and "LoopbackPrevention" not in task["ReplicationTaskSettings"]
+        assert task["TargetEndpointArn"] == tasks(cloud)["green-to-blue"]["TargetEndpointArn"]
+        by_arn = [{"Name": "endpoint-arn", "Values": [task["SourceEndpointArn"]]}]
+        (endpoint,) = cloud.client("dms").describe_endpoints(Filters=by_arn)["Endpoints"]
+        assert (endpoint["SslMode"], endpoint["CertificateArn"]) == ("verify-full", certificate)
+        assert endpoint["MySQLSettings"]["SecretsManagerSecretId"] == outside
+        iam, arn = cloud.client("iam"), f"arn:aws:iam::{ACCOUNT}:policy/policy-replication-secrets-{ENVIRONMENT}"
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        assert outside in document["Statement"][0]["Resource"]
+    finally:
+        estate.update("platform-replication", "replication.yaml", ExternalSecretArn="")
+        cloud.client("secretsmanager").delete_secret(SecretId=outside, ForceDeleteWithoutRecovery=True)
+    assert "external-to-blue" not in tasks(cloud)
 
 
 def lag_alarms(cloud: Cloud) -> dict[str, dict[str, Any]]:

@@ -164,6 +164,8 @@ def test_listeners_and_groups_are_as_required(cloud: Cloud, balancer: Outputs) -
         )
         for group in described
     } == {(30, 10, 2, 3)}
+    listed = elb.describe_tags(ResourceArns=[balancer["ListenerArn"]])["TagDescriptions"][0]["Tags"]
+    assert {"Key": "Environment", "Value": ENVIRONMENT} in listed
     # Named by a rule that no request meets: else ECS and scaling on requests refuse them.
     assert all(group["LoadBalancerArns"] for group in described)
     assert sorted(group["Port"] for group in described) == [80, 80, 8080, 8080]
@@ -241,6 +243,10 @@ def test_tasks_are_made_scaled_and_deleted(cloud: Cloud, balancer: Outputs) -> N
     changed = stack.update(**(given | {"ContainerImage": "example.com/payment@sha256:01"}), DesiredCount=3, MinCapacity=3)
     assert changed == made and service()["desiredCount"] == 3
     assert service()["taskDefinition"] != first["taskDefinitionArn"]
+    # What scaling has added stays when a migration begins, though the service changes.
+    ecs.update_service(cluster=made["ClusterName"], service=made["ServiceName"], desiredCount=12)
+    stack.update(**given, DesiredCount=3, MinCapacity=3, MigrationPhase="migration")
+    assert service()["desiredCount"] == 12
     stack.delete()
     assert not [one for one in ecs.list_clusters()["clusterArns"] if ENVIRONMENT in one]
 

@@ -169,6 +169,30 @@ def test_functions_are_watched_by_color(estate: Cloud) -> None:
     assert {"Blue: payments", "Green: payments"} <= titles
 
 
+def test_a_failed_backup_is_told(estate: Cloud) -> None:
+    events, name = estate.client("events"), f"rule-backup-failed-{ENVIRONMENT}"
+    pattern = events.describe_rule(Name=name)["EventPattern"]
+
+    def matches(state: str, vault: str) -> bool:
+        event = {
+            "id": "1",
+            "account": ACCOUNT,
+            "region": REGION,
+            "time": "2026-11-20T05:00:00Z",
+            "resources": [],
+            "source": "aws.backup",
+            "detail-type": "Backup Job State Change",
+            "detail": {"state": state, "backupVaultName": vault},
+        }
+        return events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]
+
+    assert matches("FAILED", f"vault-{ENVIRONMENT}") and matches("EXPIRED", f"vault-{ENVIRONMENT}")
+    assert not matches("COMPLETED", f"vault-{ENVIRONMENT}") and not matches("FAILED", "vault-of-others")
+    assert [target["Arn"] for target in events.list_targets_by_rule(Rule=name)["Targets"]] == [
+        f"arn:aws:sns:{REGION}:{ACCOUNT}:topic-{ENVIRONMENT}"
+    ]
+
+
 def test_a_guard_calls_the_switch_itself(estate: Cloud) -> None:
     cloudwatch = estate.client("cloudwatch")
     name = f"alarm-errors-green-{ENVIRONMENT}"

@@ -156,9 +156,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Err(bad("head too long"));
             }
             if !self.more().await? {
-                return match self.buffer.is_empty() {
-                    true => Ok(None),
-                    false => Err(ErrorKind::UnexpectedEof.into()),
+                return if self.buffer.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(ErrorKind::UnexpectedEof.into())
                 };
             }
         }
@@ -229,32 +230,26 @@ fn headers(parsed: &[httparse::Header<'_>]) -> Headers {
 /// A response, ready to be sent.
 #[must_use]
 pub fn response(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut message = format!(
-        "HTTP/1.1 {status} {}\r\ncontent-length: {}\r\n",
-        if status < 400 { "OK" } else { "Refused" },
-        body.len()
-    );
-    for (name, value) in headers {
-        message.push_str(&format!("{name}: {value}\r\n"));
-    }
-    message.push_str("\r\n");
-    let mut message = message.into_bytes();
-    message.extend_from_slice(body);
-    message
+    let reason = if status < 400 { "OK" } else { "Refused" };
+    message(&format!("HTTP/1.1 {status} {reason}"), headers, body)
 }
 
 /// A request, ready to be sent.
 #[must_use]
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut message = format!(
-        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {}\r\n",
-        body.len()
-    );
+    let first = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1");
+    message(&first, headers, body)
+}
+
+fn message(first: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{first}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
-        message.push_str(&format!("{name}: {value}\r\n"));
+        for part in [name, ": ", value, "\r\n"] {
+            head.push_str(part);
+        }
     }
-    message.push_str("\r\n");
-    let mut message = message.into_bytes();
+    head.push_str("\r\n");
+    let mut message = head.into_bytes();
     message.extend_from_slice(body);
     message
 }

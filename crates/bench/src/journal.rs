@@ -14,6 +14,10 @@ pub enum Place {
     Secrets,
     /// MariaDB.
     Ledger,
+    /// Lambda.
+    Functions,
+    /// CloudWatch.
+    Alarms,
 }
 
 /// A call: a request over HTTPS, or a round trip of the database's protocol.

@@ -23,15 +23,10 @@
 //!     sandbox.stop().await;
 //! });
 //! ```
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a benchmark that cannot set itself up has failed"
-)]
 
 pub mod cloud;
 pub mod database;
+pub mod functions;
 pub mod http;
 pub mod journal;
 pub mod machine;

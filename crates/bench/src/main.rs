@@ -1,5 +1,4 @@
 //! `make bench`: payment-validation beside its peers, beside a function that does nothing, and beside the bare calls.
-#![allow(clippy::print_stdout, reason = "a table is what it is for")]
 
 use std::error::Error;
 use std::fs;
@@ -8,12 +7,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use cutover_bench::functions::{self, FunctionRow};
 use cutover_bench::report::{Report, name};
 use cutover_bench::subject::{Kind, Subject};
 use cutover_bench::world::World;
 use cutover_bench::{machine, measure, plot, table};
 
-/// Measures payment-validation beside its peers, and writes `payment.json`, `payment.md` and `payment.svg`.
+/// Measures payment-validation beside its peers, and the other functions, and writes payment.json, payment.md and payment.svg
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
@@ -61,9 +61,6 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let subjects = subjects(arguments);
-    if subjects.is_empty() {
-        return Err("no subject is left".into());
-    }
     let plan = measure::Plan {
         processes: usize::from(arguments.processes),
         warm: usize::from(arguments.warm),
@@ -79,7 +76,8 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         eprintln!("round {done} of {total}");
     })
     .await?;
-    let report = Report::of(machine::describe(&arguments.peers), total, &all);
+    let functions = others(&world, arguments, &plan).await?;
+    let report = Report::of(machine::describe(&arguments.peers), total, &all, functions);
     let markdown = table::markdown(&report);
     println!("\n{markdown}");
     fs::create_dir_all(&arguments.out)?;
@@ -93,6 +91,33 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     fs::write(file("payment.svg"), plot::svg(&report, slowest))?;
     println!("written to {}", arguments.out.display());
     Ok(())
+}
+
+/// The other functions, at the longest delay, as far as they are there.
+async fn others(
+    world: &World,
+    arguments: &Arguments,
+    plan: &measure::Plan,
+) -> Result<Vec<FunctionRow>, Box<dyn Error>> {
+    let delay = plan.delays.iter().max().copied().unwrap_or_default();
+    let mut rows = Vec::new();
+    if let Some(switch) = other(arguments, "environment-switcher") {
+        rows.push(functions::ticks(world, &switch, plan.processes, delay).await?);
+    }
+    if let Some(rotation) = other(arguments, "secret-rotation") {
+        rows.push(functions::rotations(world, &rotation, plan.processes, delay).await?);
+    }
+    Ok(rows)
+}
+
+fn other(arguments: &Arguments, function: &str) -> Option<Subject> {
+    let wanted = arguments.only.is_empty() || arguments.only.iter().any(|name| name == function);
+    let binary = arguments.binaries.join(function);
+    if wanted && !binary.exists() {
+        eprintln!("{function} is left out: {} is missing", binary.display());
+    }
+    let binary = std::path::absolute(&binary).ok()?;
+    (wanted && binary.exists()).then(|| Subject::function(function, &binary))
 }
 
 /// What is there of all subjects; what is not is said.

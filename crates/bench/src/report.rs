@@ -1,11 +1,13 @@
 //! What a run came to, as it is written down.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::functions::FunctionRow;
 use crate::measure::{Process, Series};
-use crate::package;
+use crate::package::{self, Sizes};
 use crate::statistics::{median, ms, percentile, rounded};
 use crate::targets::{self, Target};
 
@@ -42,6 +44,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What the wire allows.
     pub limits: Vec<Limit>,
+    /// The other functions.
+    pub functions: Vec<FunctionRow>,
     /// What is to be shown, and whether it is.
     pub targets: Vec<Target>,
 }
@@ -121,15 +125,28 @@ pub struct Limit {
 impl Report {
     /// What all processes come to.
     #[must_use]
-    pub fn of(machine: Machine, processes: usize, all: &[Series]) -> Self {
+    pub fn of(
+        machine: Machine,
+        processes: usize,
+        all: &[Series],
+        functions: Vec<FunctionRow>,
+    ) -> Self {
         let limits: Vec<Limit> = all.iter().filter_map(limit).collect();
-        let rows: Vec<Row> = all.iter().map(|series| row(series, &limits)).collect();
+        let mut sizes: BTreeMap<&str, Option<Sizes>> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for series in all {
+            let subject = &series.subject;
+            let sizes = sizes.entry(&subject.name);
+            let sizes = *sizes.or_insert_with(|| package::sizes(&subject.package));
+            rows.push(row(series, &limits, sizes));
+        }
         let targets = targets::judge(&rows, &limits);
         Self {
             machine,
             processes,
             rows,
             limits,
+            functions,
             targets,
         }
     }
@@ -171,7 +188,7 @@ fn limit(series: &Series) -> Option<Limit> {
     })
 }
 
-fn row(series: &Series, limits: &[Limit]) -> Row {
+fn row(series: &Series, limits: &[Limit], sizes: Option<Sizes>) -> Row {
     let delay_ms = ms(series.delay);
     let most = |value: fn(&Process) -> usize| series.processes.iter().map(value).max();
     let warm = || series.processes.iter().flat_map(|process| &process.warm);
@@ -181,7 +198,6 @@ fn row(series: &Series, limits: &[Limit]) -> Row {
         .iter()
         .map(|p| p.warm_seen.connections)
         .sum();
-    let sizes = package::sizes(&series.subject.package);
     let mb = |bytes: u64| f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / BYTES_PER_MB;
     let kb = |kb: u64| mb(kb) * BYTES_PER_KB;
     let warm_p50_ms = of(series, |process| middle(&process.warm));

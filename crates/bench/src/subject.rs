@@ -125,6 +125,8 @@ impl Subject {
             ("AWS_ENDPOINT_URL_DYNAMODB", https(ports.sessions)),
             ("AWS_ENDPOINT_URL_S3", https(ports.log)),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", https(ports.secrets)),
+            ("AWS_ENDPOINT_URL_LAMBDA", https(ports.functions)),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", https(ports.alarms)),
             // How each runtime is told of an authority. All but Node load the system's with it, as they do on AWS; Node
             // has them built in.
             ("SSL_CERT_FILE", bundle.clone()),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::functions::FunctionRow;
 use crate::report::{Report, Row};
 use crate::targets::Target;
 
@@ -23,6 +24,20 @@ const COLUMNS: [&str; 15] = [
     "of limit",
 ];
 
+const FUNCTION_COLUMNS: [&str; 11] = [
+    "",
+    "ms a call",
+    "init",
+    "first",
+    "then",
+    "CPU",
+    "RSS peak",
+    "AWS calls",
+    "database trips",
+    "chain",
+    "conns AWS, database",
+];
+
 /// The whole run.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
@@ -41,17 +56,20 @@ pub fn markdown(report: &Report) -> String {
             );
         }
         text.push_str("\n\n");
-        let header = COLUMNS.map(str::to_owned).to_vec();
         let rows = report.at(delay).map(cells);
-        text.push_str(&table(std::iter::once(header).chain(rows).collect()));
+        text.push_str(&table(&with_header(COLUMNS, rows)));
+        text.push('\n');
+    }
+    if !report.functions.is_empty() {
+        text.push_str("The other functions\n\n");
+        let rows = report.functions.iter().map(function);
+        text.push_str(&table(&with_header(FUNCTION_COLUMNS, rows)));
         text.push('\n');
     }
     text.push_str("What it is to show\n\n");
-    let header = ["", "measured", "target", "met"]
-        .map(str::to_owned)
-        .to_vec();
+    let header = ["", "measured", "target", "met"];
     let rows = report.targets.iter().map(target);
-    text.push_str(&table(std::iter::once(header).chain(rows).collect()));
+    text.push_str(&table(&with_header(header, rows)));
     text
 }
 
@@ -77,12 +95,29 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
+fn function(row: &FunctionRow) -> Vec<String> {
+    let [aws, database] = row.connections;
+    vec![
+        row.what.to_owned(),
+        row.delay_ms.to_string(),
+        format!("{:.1}", row.init_ms),
+        format!("{:.1}", row.first_ms),
+        row.warm_ms.map_or("-".to_owned(), |ms| format!("{ms:.1}")),
+        format!("{:.2}", row.cpu_ms),
+        format!("{:.1}", row.peak_rss_mb),
+        row.calls.to_string(),
+        row.database_trips.to_string(),
+        row.hops.to_string(),
+        format!("{aws}, {database}"),
+    ]
+}
+
 fn target(target: &Target) -> Vec<String> {
     let measured = target.measured.map_or("-".to_owned(), |value| {
         format!("{value:.2} {}", target.unit)
     });
     let sign = if target.at_most { "<=" } else { ">=" };
-    let met = match target.met() {
+    let met = match target.met {
         Some(true) => "yes",
         Some(false) => "NO",
         None => "not measured",
@@ -95,8 +130,16 @@ fn target(target: &Target) -> Vec<String> {
     ]
 }
 
+fn with_header<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Vec<Vec<String>> {
+    let header = header.map(str::to_owned).to_vec();
+    std::iter::once(header).chain(rows).collect()
+}
+
 /// The first row is the header; the first column is text, the others are numbers.
-fn table(rows: Vec<Vec<String>>) -> String {
+fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -138,11 +181,7 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let text = table(vec![
-            row(["", "ms"]),
-            row(["a", "1.5"]),
-            row(["bcd", "10.25"]),
-        ]);
+        let text = table(&[row(["", "ms"]), row(["a", "1.5"]), row(["bcd", "10.25"])]);
         assert_eq!(
             text,
             "|     |    ms |\n| --- | -----:|\n| a   |   1.5 |\n| bcd | 10.25 |\n"

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::report::{Limit, Row, name};
+use crate::statistics::rounded;
 
 /// The delay of a call that most targets are set for, in milliseconds.
 const DELAY_MS: f64 = 3.0;
@@ -20,116 +21,127 @@ pub struct Target {
     pub at_most: bool,
     /// The unit: `ms`, `MB` or `x` (times).
     pub unit: &'static str,
+    /// Whether the bound is met; nothing if it was not measured.
+    pub met: Option<bool>,
 }
 
 impl Target {
-    /// Whether it is met; nothing if it was not measured.
-    #[must_use]
-    pub fn met(&self) -> Option<bool> {
-        let measured = self.measured?;
-        Some(if self.at_most {
-            measured <= self.bound
-        } else {
-            measured >= self.bound
-        })
-    }
-
-    fn most(
-        what: impl Into<String>,
+    fn new(
+        what: String,
         measured: Option<f64>,
         bound: f64,
+        at_most: bool,
         unit: &'static str,
     ) -> Self {
+        let within = |measured: f64| {
+            if at_most {
+                measured <= bound
+            } else {
+                measured >= bound
+            }
+        };
         Self {
-            what: what.into(),
-            measured: measured.map(crate::statistics::rounded),
-            bound: crate::statistics::rounded(bound),
-            at_most: true,
+            what,
+            measured: measured.map(rounded),
+            bound,
+            at_most,
             unit,
+            met: measured.map(within),
         }
     }
 
-    fn least(what: impl Into<String>, measured: Option<f64>, bound: f64) -> Self {
-        Self {
-            at_most: false,
-            ..Self::most(what, measured, bound, "x")
-        }
+    fn most(what: &str, measured: Option<f64>, bound: f64, unit: &'static str) -> Self {
+        Self::new(what.to_owned(), measured, bound, true, unit)
+    }
+
+    fn least(what: String, measured: Option<f64>, bound: f64) -> Self {
+        Self::new(what, measured, bound, false, "x")
     }
 }
 
 /// Judges the rows of a run.
 #[must_use]
 pub fn judge(rows: &[Row], limits: &[Limit]) -> Vec<Target> {
-    let at = |subject: &str, delay_ms: f64| {
-        let same = |row: &&Row| row.subject == subject && row.delay_ms.total_cmp(&delay_ms).is_eq();
-        rows.iter().find(same)
-    };
-    let delayed = |subject| at(subject, DELAY_MS);
-    let limit = limits
-        .iter()
-        .find(|limit| limit.delay_ms.total_cmp(&DELAY_MS).is_eq());
-    let ours = delayed(name::CUTOVER);
-    let ratio = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
-    let our = |value: fn(&Row) -> f64| ours.map(value);
-    let mut all = vec![
-        Target::most(
-            "warm p50 at 3 ms a call, as a multiple of the chain of calls",
-            ours.and_then(|row| row.of_limit),
-            1.15,
-            "x",
-        ),
-        Target::most(
-            "warm p50 without delay",
-            at(name::CUTOVER, 0.0).map(|row| row.warm_p50_ms),
-            1.2,
-            "ms",
-        ),
-        Target::most(
-            "init, as a multiple of an empty function's",
-            ratio(
-                our(|row| row.init_ms),
-                delayed(name::EMPTY).map(|row| row.init_ms),
-            ),
-            2.5,
-            "x",
-        ),
-        Target::most(
-            "init and first payment, at most 5 ms above its connections and calls alone",
-            our(|row| row.cold_ms).filter(|_| limit.is_some()),
-            limit.map_or(0.0, |limit| limit.first_ms + 5.0),
-            "ms",
-        ),
-        Target::most("CPU of a payment", our(|row| row.warm_cpu_ms), 1.0, "ms"),
-        Target::most(
-            "peak resident memory",
-            our(|row| row.peak_rss_mb),
-            14.0,
-            "MB",
-        ),
-        Target::most("binary", ours.and_then(|row| row.files_mb), 10.0, "MB"),
-        Target::most("zip file", ours.and_then(|row| row.zip_mb), 4.5, "MB"),
-    ];
+    let found = Found { rows, limits };
+    let mut all = found.own();
     for peer in name::PEERS {
+        all.extend(found.beside(peer));
+    }
+    all
+}
+
+struct Found<'a> {
+    rows: &'a [Row],
+    limits: &'a [Limit],
+}
+
+impl Found<'_> {
+    /// The row of a subject at a delay, if it was measured.
+    fn at(&self, subject: &str, delay_ms: f64) -> Option<&Row> {
+        let same = |row: &&Row| row.subject == subject && row.delay_ms.total_cmp(&delay_ms).is_eq();
+        self.rows.iter().find(same)
+    }
+
+    fn of(&self, subject: &str, value: fn(&Row) -> f64) -> Option<f64> {
+        self.at(subject, DELAY_MS).map(value)
+    }
+
+    /// How many times `above` is what `below` is.
+    fn times(&self, above: &str, below: &str, value: fn(&Row) -> f64) -> Option<f64> {
+        Some(self.of(above, value)? / self.of(below, value)?)
+    }
+
+    fn own(&self) -> Vec<Target> {
+        let ours = self.at(name::CUTOVER, DELAY_MS);
+        let same = |limit: &&Limit| limit.delay_ms.total_cmp(&DELAY_MS).is_eq();
+        let limit = self.limits.iter().find(same);
+        let without_delay = self.at(name::CUTOVER, 0.0).map(|row| row.warm_p50_ms);
+        let init = self.times(name::CUTOVER, name::EMPTY, |row| row.init_ms);
+        let beyond = ours.zip(limit);
+        let beyond = beyond.map(|(row, limit)| row.cold_ms - limit.first_ms);
+        let of_limit = ours.and_then(|row| row.of_limit);
+        let cpu = ours.map(|row| row.warm_cpu_ms);
+        let memory = ours.map(|row| row.peak_rss_mb);
+        let (files, zip) = ours.map_or((None, None), |row| (row.files_mb, row.zip_mb));
+        vec![
+            Target::most(
+                "warm p50 at 3 ms a call, as a multiple of the chain of calls",
+                of_limit,
+                1.15,
+                "x",
+            ),
+            Target::most("warm p50 without delay", without_delay, 1.2, "ms"),
+            Target::most("init, as a multiple of an empty function's", init, 2.5, "x"),
+            Target::most(
+                "init and first payment, less its connections and calls alone",
+                beyond,
+                5.0,
+                "ms",
+            ),
+            Target::most("CPU of a payment", cpu, 1.0, "ms"),
+            Target::most("peak resident memory", memory, 14.0, "MB"),
+            Target::most("binary", files, 10.0, "MB"),
+            Target::most("zip file", zip, 4.5, "MB"),
+        ]
+    }
+
+    fn beside(&self, peer: &str) -> [Target; 3] {
         let in_handler = peer == name::PYTHON_HANDLER;
         let (warm, cpu) = if in_handler { (8.0, 50.0) } else { (1.5, 4.0) };
-        let than = |value: fn(&Row) -> f64| ratio(delayed(peer).map(value), our(value));
-        all.extend([
+        let than = |value| self.times(peer, name::CUTOVER, value);
+        let what = |what: &str| format!("{what}: {peer}'s, as a multiple of ours");
+        [
             Target::least(
-                format!("warm p50 at 3 ms a call: {peer}'s, as a multiple of ours"),
+                what("warm p50 at 3 ms a call"),
                 than(|row| row.warm_p50_ms),
                 warm,
             ),
+            Target::least(what("CPU of a payment"), than(|row| row.warm_cpu_ms), cpu),
             Target::least(
-                format!("CPU of a payment: {peer}'s, as a multiple of ours"),
-                than(|row| row.warm_cpu_ms),
-                cpu,
-            ),
-            Target::least(
-                format!("init and first payment: {peer}'s, as a multiple of ours"),
+                what("init and first payment"),
                 than(|row| row.cold_ms),
                 10.0,
             ),
-        ]);
+        ]
     }
-    all
 }

@@ -52,8 +52,8 @@ impl World {
             "engine": "mysql", "host": "127.0.0.1", "port": database.port(), "username": USER,
             "password": PASSWORD, "dbname": DATABASE,
         });
-        cloud.set_secret(DB_SECRET, &credentials.to_string());
-        cloud.set_secret(HASH_KEY_SECRET, &"1f".repeat(32));
+        cloud.secrets().set(DB_SECRET, &credentials.to_string());
+        cloud.secrets().set(HASH_KEY_SECRET, &"1f".repeat(32));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut bundle = SYSTEM_AUTHORITIES
             .iter()
@@ -110,6 +110,7 @@ impl World {
     pub fn clear(&self) {
         self.cloud.sessions().clear();
         self.cloud.objects().clear();
+        self.cloud.alias().clear();
         self.database.clear();
     }
 

@@ -1,6 +1,7 @@
 //! `Custom::EnvironmentSwitch`: the stack makes and removes the routers' entries, and never owns a weight.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cutover_custom_resource::{Request, RequestType, Verdict};
 use cutover_domain::switch::{
@@ -39,6 +40,9 @@ const IDENTIFIERS: [&str; 13] = [
     "RestApiId",
     "StageName",
 ];
+
+/// Pause between two looks at a change that is not in effect yet.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the stack says.
 struct Properties {
@@ -87,7 +91,7 @@ impl Case<'_> {
             versions: properties.versions,
             properties: properties.digest,
         };
-        let outcome = self.run(Trigger::Resource(change), outcomes).await?;
+        let outcome = self.run_to_effect(change, outcomes).await?;
         settled(outcome)
     }
 
@@ -125,7 +129,7 @@ impl Case<'_> {
                 ),
             },
         };
-        let outcome = self.run(Trigger::Resource(change), outcomes).await?;
+        let outcome = self.run_to_effect(change, outcomes).await?;
         let is_own_move = outcome.state.phase.is_running()
             && outcome
                 .state
@@ -177,6 +181,22 @@ impl Case<'_> {
         };
         self.run(Trigger::Command(Command::RollBack, by), outcomes)
             .await
+    }
+
+    /// Runs the change and looks again until it is in effect, which takes names up to a minute. It waits for half of the
+    /// time at most: the other half is for taking back what did not come into effect.
+    async fn run_to_effect<'o>(
+        &self,
+        change: ResourceChange,
+        outcomes: &'o mut Vec<Outcome>,
+    ) -> Result<&'o Outcome, String> {
+        let reserve = self.deadline.remaining() / 2;
+        self.run(Trigger::Resource(change), outcomes).await?;
+        while outcomes.last().is_some_and(is_pending) && self.deadline.remaining() > reserve {
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.run(Trigger::Outcome, outcomes).await?;
+        }
+        outcomes.last().ok_or_else(|| "no outcome".to_owned())
     }
 
     async fn run<'o>(
@@ -277,10 +297,24 @@ fn refused_or(outcome: &Outcome) -> Result<Map<String, Value>, String> {
 /// As [`refused_or`], once the routers were read back too.
 fn settled(outcome: &Outcome) -> Result<Map<String, Value>, String> {
     if outcome.refusal.is_none() && outcome.state.intent.is_some() {
-        let faults = outcome.faults.join("; ");
-        return Err(format!("{}: {faults}", outcome.decision.why));
+        let pending = outcome.routers.iter().filter_map(|r| r.pending.as_ref());
+        let mut told = vec![outcome.decision.why.as_str()];
+        told.extend(outcome.faults.iter().chain(pending).map(String::as_str));
+        told.dedup();
+        return Err(format!("not in effect: {}", told.join("; ")));
     }
     refused_or(outcome)
+}
+
+/// Whether all was written and only its effect is awaited.
+fn is_pending(outcome: &Outcome) -> bool {
+    outcome.refusal.is_none()
+        && outcome.faults.is_empty()
+        && outcome.state.intent.is_some()
+        && outcome
+            .routers
+            .iter()
+            .any(|router| router.pending.is_some())
 }
 
 fn attributes(outcome: &Outcome) -> Map<String, Value> {

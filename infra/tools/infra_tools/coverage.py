@@ -49,12 +49,15 @@ def check(templates: Sequence[Template], infra: Path) -> Outcome:
     """Every number is met or decided, and every place that is named exists."""
     entries, findings = _entries(infra)
     by_name = {template.name: template for template in templates}
-    met = 0
     for number, entry in entries.items():
-        places = list(_places(entry, by_name, infra))
-        met += bool(places)
-        findings += [f"{number}: {place.problem}" for place in places if place.problem]
-    return Outcome(len(templates), findings, f"{met} met, {len(entries) - met} decided otherwise")
+        findings += [f"{number}: {place.problem}" for place in _places(entry, by_name, infra) if place.problem]
+    return Outcome(len(templates), findings, _counts(entries))
+
+
+def _counts(entries: dict[str, dict[str, Any]]) -> str:
+    plainly = sum(1 for entry in entries.values() if "decided" not in entry)
+    otherwise = sum(1 for entry in entries.values() if "decided" in entry and entry.get("met"))
+    return f"{plainly} met as asked, {otherwise} met otherwise by a decision, {len(entries) - plainly - otherwise} dropped by a decision"
 
 
 def _entries(infra: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -204,5 +207,4 @@ def render(templates: Sequence[Template], infra: Path) -> str:
             where.append(f"Decision: {entry['decided']}")
         text = "; ".join(where).replace("|", "\\|")
         lines.append(f"| {number} | {str(entry.get('asks', '')).replace('|', chr(92) + '|')} | {text} |")
-    met = sum(1 for entry in entries.values() if entry.get("met"))
-    return f"{_HEAD}{len(entries)} requirements: {met} met, {len(entries) - met} replaced by a decision.\n\n" + "\n".join(lines) + "\n"
+    return f"{_HEAD}{len(entries)} requirements: {_counts(entries)}.\n\n" + "\n".join(lines) + "\n"

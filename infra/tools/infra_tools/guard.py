@@ -1,13 +1,4 @@
-"""Runs the project's PCI DSS rules over the templates, and their unit tests.
-
-A resource that breaks a rule for a reason says both, and both are checked:
-
-    Metadata:
-      guard:
-        SuppressedRules: [PCI_3_5_1_BUCKET_HAS_CUSTOMER_KEY]
-        Reasons:
-          PCI_3_5_1_BUCKET_HAS_CUSTOMER_KEY: Load balancers write their logs with the bucket's own key only.
-"""
+"""Runs the project's PCI DSS rules over the templates, and the rules' unit tests."""
 
 from __future__ import annotations
 
@@ -15,17 +6,15 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import documents
+from . import documents, inventory, suppression
 from .results import Outcome
+from .suppression import Finding
 from .templates import Template
 from .views import views
 
-#: A reason is a sentence, not a word.
-MIN_REASON_LENGTH = 20
 #: Each rule's tests must see it pass, fail and not apply. A rule that refuses a type as such can never pass.
 _EXPECTED = ("PASS", "FAIL", "SKIP")
 _RULE = re.compile(r"^rule (\w+)", re.MULTILINE)
@@ -33,53 +22,20 @@ _RESOURCE = re.compile(r"/Resources/(\w+)")
 _TIMEOUT_SECONDS = 300
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
-    """A rule that a resource breaks. The resource is empty where the rule is about the whole template."""
-
-    template: str
-    resource: str
-    rule: str
-    message: str
-
-
 def check(templates: Sequence[Template], infra: Path, binary: Path, scratch: Path) -> Outcome:
     """Both: the templates against the rules, and each suppression against what it suppresses."""
     rules = rule_names(infra / "guard")
-    found = _run(templates, infra, binary, scratch)
-    findings = [f"{f.template}: {f.resource or 'template'}: {f.rule}: {f.message}" for f in found]
-    suppressing = [t for t in templates if any(_suppressed(resource) for resource in t.resources.values())]
-    bare = {(f.template, f.resource, f.rule) for f in _run(suppressing, infra, binary, scratch, bare=True)}
-    findings += [problem for template in templates for problem in _suppressions(template, set(rules), bare)]
-    suppressed = sum(len(_suppressed(resource)) for t in templates for resource in t.resources.values())
+    findings = [str(finding) for finding in _run(templates, infra, binary, scratch)]
+    suppressing = [t for t in templates if any("guard" in resource.get("Metadata", {}) for resource in t.resources.values())]
+    bare = {*_run(suppressing, infra, binary, scratch, bare=True), *inventory.findings(suppressing)}
+    findings += suppression.problems(suppressing, {*rules, *inventory.RULES}, bare)
+    suppressed = sum(len(suppression.rules_of(resource)) for t in suppressing for resource in t.resources.values())
     return Outcome(len(templates), findings, f"{len(rules)} rules, {suppressed} suppressed with a reason")
 
 
 def rule_names(folder: Path) -> list[str]:
     """Every rule's name, in the files' order."""
     return [name for path in sorted(folder.glob("*.guard")) for name in _RULE.findall(path.read_text(encoding="utf-8"))]
-
-
-def _suppressed(resource: dict[str, Any]) -> list[Any]:
-    rules = resource.get("Metadata", {}).get("guard", {}).get("SuppressedRules", [])
-    return rules if isinstance(rules, list) else [rules]
-
-
-def _suppressions(template: Template, rules: set[str], bare: set[tuple[str, str, str]]) -> Iterator[str]:
-    for logical_id, resource in template.resources.items():
-        where = f"{template.name}: {logical_id}"
-        reasons = resource.get("Metadata", {}).get("guard", {}).get("Reasons", {})
-        suppressed = _suppressed(resource)
-        for rule in suppressed:
-            if rule not in rules:
-                yield f"{where}: suppresses {rule}, which is no rule of infra/guard"
-            elif len(str(reasons.get(rule, ""))) < MIN_REASON_LENGTH:
-                yield f"{where}: suppresses {rule} without a reason: say in Metadata, guard, Reasons why it may"
-            elif not {(template.name, logical_id, rule), (template.name, "", rule)} & bare:
-                yield f"{where}: suppresses {rule} needlessly: the resource keeps it"
-        for rule in reasons:
-            if rule not in suppressed:
-                yield f"{where}: has a reason for {rule}, which it does not suppress"
 
 
 def _run(templates: Sequence[Template], infra: Path, binary: Path, scratch: Path, *, bare: bool = False) -> list[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import registry
 from .results import Outcome
+from .suppression import Finding, rules_of
 from .templates import Template, strings
 from .views import views
 
@@ -28,18 +29,30 @@ NAMED_TYPES = (
 )  # fmt: skip
 
 
+#: The rules' names, for a resource that says why it breaks one.
+TAGS_RULE = "PCI_12_5_1_TAGS_ARE_COMPLETE"
+NAMES_RULE = "PCI_12_5_1_NAMES_ARE_OURS"
+RULES = (TAGS_RULE, NAMES_RULE)
+
+
 def check(templates: Sequence[Template]) -> Outcome:
     """Tags on what is taggable, the environment in each name."""
-    findings: list[str] = []
-    tagged = 0
+    suppressed = {(t.name, i, rule) for t in templates for i, resource in t.resources.items() for rule in rules_of(resource)}
+    found = [f for f in findings(templates) if (f.template, f.resource, f.rule) not in suppressed]
+    tagged = sum(1 for t in templates for r in t.resources.values() if registry.tag_property(r["Type"]))
+    return Outcome(len(templates), [str(finding) for finding in found], f"{tagged} taggable resources")
+
+
+def findings(templates: Sequence[Template]) -> list[Finding]:
+    """Every name and tag that is missing, suppressed or not."""
+    found: set[Finding] = set()
     for template in templates:
         wanted = (*TAGS, COLOR_TAG) if "Color" in template.section("Parameters") else TAGS
         for view in views({"Resources": template.resources}):
             for logical_id, resource in view["Resources"].items():
-                problems = [*_tags(resource, wanted), *_name(resource)]
-                findings += [f"{template.name}: {logical_id}: {problem}" for problem in problems]
-        tagged += sum(1 for r in template.resources.values() if registry.tag_property(r["Type"]))
-    return Outcome(len(templates), sorted(set(findings)), f"{tagged} taggable resources")
+                found |= {Finding(template.name, logical_id, TAGS_RULE, text) for text in _tags(resource, wanted)}
+                found |= {Finding(template.name, logical_id, NAMES_RULE, text) for text in _name(resource)}
+    return sorted(found)
 
 
 def _tags(resource: dict[str, Any], wanted: Sequence[str]) -> Iterator[str]:

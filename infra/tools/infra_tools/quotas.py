@@ -9,9 +9,10 @@ from .templates import Template
 
 #: Entries of a template's section at most.
 SECTION_ENTRIES = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
-#: Bytes of a template that is given in the request, so that each may be deployed by itself without a bucket.
+#: Bytes of a template in a request. A nested template keeps to it, so that it can be validated or tried by itself; the root
+#: needs the bucket of what it nests, and is read from there.
 BODY_BYTES = 51_200
-#: Bytes of a template that is read from a bucket: the generated JSON.
+#: Bytes of a template that is read from a bucket.
 OBJECT_BYTES = 1_000_000
 #: Resources in one operation over a stack and all that it nests.
 OPERATION_RESOURCES = 2_500
@@ -35,7 +36,7 @@ def _problems(template: Template) -> Iterator[str]:
         if found > limit:
             yield f"{template.name}: {what}: {found}, {limit} at most"
 
-    yield from over("bytes of YAML", template.source_bytes, BODY_BYTES)
+    yield from over("bytes of YAML", template.source_bytes, OBJECT_BYTES if template.name == "root" else BODY_BYTES)
     yield from over("bytes of JSON", len(template.json().encode()), OBJECT_BYTES)
     yield from over("bytes of Description", len(template.body.get("Description", "").encode()), DESCRIPTION_BYTES)
     for section, limit in SECTION_ENTRIES.items():

@@ -13,6 +13,9 @@ from typing import Any
 from .results import Outcome
 from .templates import STACK_TYPE, Template, nested_file, strings
 
+#: Templates that are deployed by themselves.
+STANDALONE = ("root", "iam/deploy-role")
+
 _SUBSTITUTED = re.compile(r"\$\{(\w+)\.Outputs\.(\w+)\}")
 
 
@@ -38,7 +41,7 @@ def check(templates: Sequence[Template], infra: Path) -> Outcome:
             findings += _parameters(template, logical_id, nested)
         findings += _outputs(template, stacks)
         findings += _forbidden(template)
-    unused = [t.name for t in templates if t.name != "root" and t.name not in nested_names]
+    unused = [t.name for t in templates if t.name not in STANDALONE and t.name not in nested_names]
     findings += [f"{name}: no stack nests this template" for name in unused]
     return Outcome(len(templates), findings, f"{count} nested stacks of {len(nested_names)} templates")
 

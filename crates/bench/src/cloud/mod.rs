@@ -1,6 +1,8 @@
-//! DynamoDB, S3 and Secrets Manager over HTTPS, each on a port of its own. What is claimed is kept, so that conditions
+//! DynamoDB, S3, Secrets Manager, and what the switch needs of Lambda and CloudWatch, over HTTPS, each on a port of its own. What is claimed is kept, so that conditions
 //! hold as they do on AWS; signatures are not looked at.
 
+mod cbor;
+pub mod control_plane;
 mod expression;
 mod objects;
 mod secrets;
@@ -20,7 +22,9 @@ use crate::journal::{Journal, Place};
 use crate::precise::pause;
 use crate::tls;
 
+pub use control_plane::Alias;
 pub use objects::Objects;
+pub use secrets::Secrets;
 pub use sessions::Sessions;
 
 /// The services' ports.
@@ -32,6 +36,10 @@ pub struct Ports {
     pub log: u16,
     /// Secrets Manager.
     pub secrets: u16,
+    /// Lambda.
+    pub functions: u16,
+    /// CloudWatch.
+    pub alarms: u16,
 }
 
 /// An answer of a service.
@@ -54,7 +62,8 @@ struct Shared {
     acceptor: TlsAcceptor,
     sessions: Sessions,
     objects: Objects,
-    secrets: secrets::Secrets,
+    secrets: Secrets,
+    alias: Alias,
     /// Connections that stand.
     open: RefCell<Vec<AbortHandle>>,
 }
@@ -68,7 +77,8 @@ impl Cloud {
             acceptor: tls::acceptor(&certificate.server(), &certificate.server_key()),
             sessions: Sessions::default(),
             objects: Objects::default(),
-            secrets: secrets::Secrets::default(),
+            secrets: Secrets::default(),
+            alias: Alias::default(),
             open: RefCell::default(),
         });
         let mut accepting = Vec::new();
@@ -82,6 +92,8 @@ impl Cloud {
             sessions: listen(Place::Sessions).await,
             log: listen(Place::Log).await,
             secrets: listen(Place::Secrets).await,
+            functions: listen(Place::Functions).await,
+            alarms: listen(Place::Alarms).await,
         };
         Self {
             shared,
@@ -101,9 +113,16 @@ impl Cloud {
         self.shared.delay.set(delay);
     }
 
-    /// Stores a secret.
-    pub fn set_secret(&self, id: &str, value: &str) {
-        self.shared.secrets.set(id, value);
+    /// The secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.shared.secrets
+    }
+
+    /// The alias that the switch turns.
+    #[must_use]
+    pub fn alias(&self) -> &Alias {
+        &self.shared.alias
     }
 
     /// The session table.
@@ -159,6 +178,8 @@ async fn serve(stream: TcpStream, place: Place, shared: Rc<Shared>) {
             answer.status,
             &[
                 ("content-type", answer.content_type),
+                // What CloudWatch's protocol is told by; the others' clients don't look.
+                ("smithy-protocol", "rpc-v2-cbor"),
                 ("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
                 ("x-amz-request-id", "0000000000000000"),
             ],
@@ -178,6 +199,8 @@ impl Shared {
         match place {
             Place::Log => self.objects.answer(request),
             Place::Secrets => self.secrets.answer(request),
+            Place::Functions => self.alias.answer(request),
+            Place::Alarms => control_plane::alarms(request),
             Place::Sessions | Place::Ledger => self.sessions.answer(request),
         }
     }

@@ -9,10 +9,10 @@ use super::expression::{self, Bound, Item, NotUnderstood};
 use super::{Answer, operation};
 use crate::http::Request;
 
-/// The table's key.
-const KEY: &str = "sessionId";
+/// The tables' keys: of sessions, and of the switch's state and journal.
+const KEYS: [&str; 3] = ["sessionId", "pk", "sk"];
 
-/// The items of the session table.
+/// The items of all tables.
 #[derive(Debug, Default)]
 pub struct Sessions(RefCell<HashMap<String, Item>>);
 
@@ -54,8 +54,8 @@ impl Sessions {
     }
 
     fn get(&self, body: &Value) -> Answer {
-        let key = body["Key"][KEY]["S"].as_str().unwrap_or_default();
-        match self.0.borrow().get(key) {
+        let key = key_of(&body["Key"]).unwrap_or_default();
+        match self.0.borrow().get(&key) {
             Some(item) => Answer::json(200, &json!({"Item": item})),
             None => Answer::json(200, &json!({})),
         }
@@ -120,15 +120,14 @@ impl Sessions {
 
     /// What an `Update` or a `Put` comes to.
     fn outcome(&self, write: &Value) -> Result<Outcome, NotUnderstood> {
-        let key = write["Key"][KEY]["S"].as_str();
-        let key = key.or_else(|| write["Item"][KEY]["S"].as_str());
+        let key = key_of(&write["Key"]).or_else(|| key_of(&write["Item"]));
         let key = key.ok_or_else(|| NotUnderstood("key".to_owned()))?;
         let bound = Bound {
             names: &write["ExpressionAttributeNames"],
             values: &write["ExpressionAttributeValues"],
         };
         let items = self.0.borrow();
-        let standing = items.get(key);
+        let standing = items.get(&key);
         if let Some(condition) = write["ConditionExpression"].as_str()
             && !expression::holds(condition, bound, standing)?
         {
@@ -138,15 +137,23 @@ impl Sessions {
             (Value::Object(item), _) => item.clone(),
             (_, Some(update)) => {
                 let mut item = standing.cloned().unwrap_or_default();
-                item.insert(KEY.to_owned(), json!({"S": key}));
+                for (name, value) in write["Key"].as_object().into_iter().flatten() {
+                    item.insert(name.clone(), value.clone());
+                }
                 expression::update(update, bound, &mut item)?;
                 item
             }
             _ => return Err(NotUnderstood("neither item nor update".to_owned())),
         };
-        let key = key.to_owned();
         Ok(Outcome::Would { key, item })
     }
+}
+
+/// The values of the keys that an item has, as one text.
+fn key_of(item: &Value) -> Option<String> {
+    let values = KEYS.iter().filter_map(|name| item[name]["S"].as_str());
+    let values: Vec<&str> = values.collect();
+    (!values.is_empty()).then(|| values.join("|"))
 }
 
 fn wants_standing(write: &Value) -> bool {

@@ -67,7 +67,11 @@ impl Case<'_> {
         };
         let found = match wanted {
             Some(name) => self.guard(name),
-            None => self.seen.guards_of(candidate).first(),
+            None => {
+                let guards = self.seen.guards_of(candidate);
+                let unproved = |guard: &&GuardReading| !self.state.proved.contains(&guard.name);
+                guards.iter().find(unproved).or_else(|| guards.first())
+            }
         };
         let Some(guard) = found else {
             return Err(match wanted {
@@ -174,6 +178,13 @@ impl Case<'_> {
             outcome: Some(outcome.clone()),
             ..drill.clone()
         });
+        // Only what is a guard now is kept, so that the list ends with ALARMS.
+        next.proved.retain(|name| self.guard(name).is_some());
+        if by == Some(DrillBy::Event) {
+            next.proved.insert(drill.alarm.clone());
+        } else {
+            next.proved.remove(&drill.alarm);
+        }
         let actions = vec![Action::Restore(drill.alarm.clone())];
         self.change(next, actions, Verb::Drill, outcome)
     }

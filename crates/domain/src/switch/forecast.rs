@@ -3,7 +3,7 @@
 //! The worst case counts from the first breaching datapoint to 100 % on the previous environment, in parts that follow
 //! one another, so their sum is an upper bound. It does not hold for a client that keeps a DNS answer beyond its TTL.
 
-use super::{DrillBy, Environment, Observation, Rate, State, Step};
+use super::{Environment, Observation, Rate, State, Step};
 
 /// The longest that a rollback may take from the first breaching datapoint, in seconds (contract, rule 2).
 pub const ROLLBACK_SECONDS_MAX: u64 = 300;
@@ -208,21 +208,16 @@ impl Part {
 }
 
 /// The worst case of a rollback from `candidate`, by what was seen. An alarm's event is counted on only if the last drill
-/// saw it arrive: whether a rule forwards it can't be read from the alarm.
+/// of that alarm saw it arrive: whether a rule forwards it can't be read from the alarm.
 #[must_use]
 pub fn worst_case(state: &State, seen: &Observation, candidate: Environment) -> WorstCase {
-    let proved = state
-        .drill
-        .as_ref()
-        .filter(|drill| drill.by == Some(DrillBy::Event))
-        .map(|drill| drill.alarm.as_str());
     let guards: Vec<GuardPath<'_>> = seen
         .guards_of(candidate)
         .iter()
         .map(|guard| GuardPath {
             name: &guard.name,
             detection_seconds: guard.detection_seconds,
-            is_polled: proved != Some(guard.name.as_str()),
+            is_polled: !state.proved.contains(&guard.name),
         })
         .collect();
     let routers: Vec<RouterPath<'_>> = seen

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{AlarmState, Drill, GuardReading, Trigger, Versions};
+use super::super::{AlarmState, GuardReading, Trigger, Versions};
 use super::*;
 
 const ALIAS: RouterPath<'_> = RouterPath {
@@ -145,32 +145,26 @@ fn only_a_drill_whose_event_arrived_spares_the_tick() {
     let mut seen = Observation::of(Trigger::Tick);
     seen.guards = BTreeMap::from([(
         Environment::Green,
-        vec![GuardReading {
-            name: "errors".to_owned(),
-            state: AlarmState::Ok,
-            actions_enabled: true,
-            doubt: None,
-            detection_seconds: Some(60),
-        }],
+        ["errors", "heartbeat"]
+            .map(|name| GuardReading {
+                name: name.to_owned(),
+                state: AlarmState::Ok,
+                actions_enabled: true,
+                doubt: None,
+                detection_seconds: Some(60),
+            })
+            .to_vec(),
     )]);
     seen.effect_seconds = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 120)]);
     let mut state = State::new(Environment::Blue, Versions::default());
-    for (alarm, by, total) in [
-        ("errors", None, 348),
-        ("errors", Some(DrillBy::Poll), 348),
-        ("another", Some(DrillBy::Event), 348),
-        ("errors", Some(DrillBy::Event), 288),
+    for (proved, total) in [
+        (&["another"][..], 348),
+        (&["errors"], 348),
+        (&["errors", "heartbeat"], 288),
     ] {
-        state.drill = Some(Drill {
-            alarm: alarm.to_owned(),
-            started_at_ms: 0,
-            seen_at_ms: None,
-            by,
-            outcome: None,
-            restored: true,
-        });
+        state.proved = proved.iter().map(|name| (*name).to_owned()).collect();
         let case = worst_case(&state, &seen, Environment::Green);
-        assert_eq!(case.total_seconds(), total, "{alarm} {by:?}");
+        assert_eq!(case.total_seconds(), total, "{proved:?}");
     }
     assert!(
         worst_case(&state, &seen, Environment::Blue)

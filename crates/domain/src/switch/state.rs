@@ -1,6 +1,6 @@
 //! What is stored between two invocations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -283,6 +283,9 @@ pub struct State {
     /// The last drill.
     #[serde(default)]
     pub drill: Option<Drill>,
+    /// Guards whose event arrived in their last drill.
+    #[serde(default)]
+    pub proved: BTreeSet<String>,
     /// What CloudFormation said last.
     #[serde(default)]
     pub stack: Option<StackNote>,
@@ -307,6 +310,7 @@ impl State {
             last: None,
             fence: None,
             drill: None,
+            proved: BTreeSet::new(),
             stack: None,
         }
     }
@@ -345,7 +349,7 @@ mod tests {
     fn a_state_that_was_stored_before_these_fields_is_read_as_it_was() {
         let state = State::new(Environment::Blue, Versions::default());
         let mut stored = serde_json::to_value(&state).unwrap();
-        for field in ["fence", "drill", "stack"] {
+        for field in ["fence", "drill", "proved", "stack"] {
             assert!(stored.as_object_mut().unwrap().remove(field).is_some());
         }
         assert_eq!(serde_json::from_value::<State>(stored).unwrap(), state);

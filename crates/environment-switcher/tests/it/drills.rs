@@ -59,6 +59,7 @@ async fn the_event_proves_the_path_and_the_alarm_is_restored() {
         Phase::Validating,
         "it rolls nothing back"
     );
+    assert!(arrived.state.proved.contains(GREEN));
     let seen = arrived.state.drill.unwrap();
     assert_eq!(seen.by, Some(DrillBy::Event));
     assert!(seen.outcome.unwrap().contains("2000 ms"));
@@ -79,7 +80,9 @@ async fn a_poll_proves_nothing_and_the_wait_is_bounded() {
     let refused = run(&executor, start(&[(100, 0)])).await.refusal.unwrap();
     assert_eq!(refused.code, "drill_running");
     later(240);
-    let ended = run(&executor, Trigger::Tick).await.state.drill.unwrap();
+    let ended = run(&executor, Trigger::Tick).await.state;
+    assert!(ended.proved.is_empty());
+    let ended = ended.drill.unwrap();
     assert_eq!(ended.by, Some(DrillBy::Poll));
     assert!(ended.outcome.unwrap().contains("no event"));
     assert_eq!(

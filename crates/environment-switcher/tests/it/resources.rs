@@ -55,6 +55,30 @@ async fn a_stack_lives() {
     assert_eq!(repeated["Status"], "SUCCESS");
 }
 
+/// Names take up to a minute to change everywhere: the stack's answer is about what is in effect, not about what was written.
+#[tokio::test]
+async fn a_stack_waits_until_its_change_is_in_effect() {
+    let world = healthy();
+    world.inner().pending_reads = 1;
+    let created = sent(&world, "resource-create").await;
+    assert_eq!(created["Status"], "SUCCESS", "{created}");
+    assert_eq!(world.inner().pending_reads, 0);
+    sent(&world, "resource-update").await;
+    world.inner().pending_reads = 1;
+    let moved = sent(&world, "resource-update-active").await;
+    assert_eq!(moved["Status"], "SUCCESS", "{moved}");
+    assert_eq!(green_share(&world), 100);
+
+    let world = healthy();
+    world.inner().pending_reads = u32::MAX;
+    let late = sent(&world, "resource-create").await;
+    assert_eq!(late["Status"], "FAILED", "{late}");
+    assert!(
+        late["Reason"].as_str().unwrap().contains("PENDING"),
+        "{late}"
+    );
+}
+
 #[tokio::test]
 async fn a_running_migration_outlives_an_update_and_not_a_deletion() {
     let world = healthy();

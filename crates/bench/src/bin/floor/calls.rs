@@ -1,5 +1,6 @@
 //! The calls of a payment, with the bytes that payment-validation sends, but for the signature.
 
+use std::fmt::Write as _;
 use std::io::{Error, Result};
 
 use cutover_bench::database::{DATABASE, PASSWORD, USER};
@@ -9,6 +10,7 @@ use cutover_bench::tls;
 use cutover_bench::world::{BUCKET, DB_SECRET, HASH_KEY_SECRET, TABLE};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -67,27 +69,36 @@ impl Calls {
         }
     }
 
-    /// Makes a payment: the claim, then ledger and log side by side, then the completion.
+    /// Makes a payment: the claim, then ledger and log side by side, then the completion. The ledger is connected to while
+    /// the session is claimed.
     pub(crate) async fn pay(&mut self, id: &str) -> Result<()> {
-        let claiming = claim_session(&self.connector, self.ports, &mut self.sessions, id);
-        let connecting = connected(&self.connector, self.ports, &mut self.ledger);
-        let (sessions, ledger) = tokio::join!(claiming, connecting);
-        let (sessions, (ledger, insert)) = (sessions?, ledger?);
-        let [_, log_port, _] = self.ports;
-        let (connector, log) = (&self.connector, &mut self.log);
-        let row = row(id);
+        let Self {
+            connector,
+            ports,
+            sessions,
+            log,
+            ledger,
+        } = self;
+        let (claimed, is_claimed) = oneshot::channel();
         let logging = async {
+            let sessions = claim_session(connector, *ports, sessions, id).await?;
+            claimed.send(()).map_err(|()| Error::other("no ledger"))?;
+            let [_, port, _] = *ports;
             let log = match log {
                 Some(log) => log,
-                none => none.insert(open(connector, log_port).await?),
+                none => none.insert(open(connector, port).await?),
             };
-            ask(log, &object(id)).await
+            ask(log, &object(id)).await.map(|_| sessions)
         };
-        let (logged, posted) = tokio::join!(logging, ledger.execute(*insert, &row));
-        logged?;
+        let posting = async {
+            let (ledger, insert) = connected(connector, *ports, ledger).await?;
+            is_claimed.await.map_err(|_| Error::other("no claim"))?;
+            ledger.execute(*insert, &row(id)).await
+        };
+        let (logged, posted) = tokio::join!(logging, posting);
         posted?;
         let completing = json_request(UPDATE, &completion(id));
-        ask(sessions, &completing).await.map(drop)
+        ask(logged?, &completing).await.map(drop)
     }
 }
 
@@ -204,9 +215,9 @@ fn update(id: &str, expression: &str, condition: &str, names: &str, values: &str
     let mut sets = String::new();
     let (mut all_names, mut all_values) = (names.to_owned(), values.to_owned());
     for (name, value) in STATED {
-        sets.push_str(&format!("#{name} = :{name}, "));
-        all_names.push_str(&format!(",\"#{name}\":\"{name}\""));
-        all_values.push_str(&format!(",\":{name}\":{{\"S\":\"{value}\"}}"));
+        let _written = write!(sets, "#{name} = :{name}, ");
+        let _written = write!(all_names, ",\"#{name}\":\"{name}\"");
+        let _written = write!(all_values, ",\":{name}\":{{\"S\":\"{value}\"}}");
     }
     let expression = expression.replacen("SET ", &format!("SET {sets}"), 1);
     format!(

@@ -3,8 +3,6 @@
 //!
 //! The order is the shortest that a payment allows: claim, then ledger and log side by side, then completion. The first
 //! payment opens the same connections and reads the same secrets, the ledger's while it claims.
-#![allow(clippy::expect_used, reason = "a subject that fails has no result")]
-
 mod calls;
 
 use std::collections::BTreeMap;
@@ -18,10 +16,6 @@ use tokio::net::TcpStream;
 
 use calls::Calls;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the floor has no configuration but this"
-)]
 fn main() -> Result<()> {
     let vars: BTreeMap<String, String> = std::env::vars().collect();
     tokio::runtime::Builder::new_current_thread()

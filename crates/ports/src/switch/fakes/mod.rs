@@ -35,6 +35,8 @@ pub struct Inner {
     pub alarms_down: bool,
     /// Whether the router can be read.
     pub router_down: bool,
+    /// How many readings of the router's entry still say that it is not in effect.
+    pub pending_reads: u32,
     /// Whether the state can be loaded and stored.
     pub store_down: bool,
     /// Whether notifications fail.

@@ -40,7 +40,11 @@ impl Router for World {
 
     async fn read(&self, _versions: &Versions, _change: Option<&str>) -> RouterReading {
         self.call("router.read").await;
-        let inner = self.inner();
+        let mut inner = self.inner();
+        let is_pending = inner.route.is_some() && inner.pending_reads > 0;
+        if is_pending {
+            inner.pending_reads -= 1;
+        }
         let route = inner.route.as_ref();
         RouterReading {
             router: ROUTER.to_owned(),
@@ -53,7 +57,7 @@ impl Router for World {
             marker: route.and_then(|route| route.marker),
             base: route.map(|route| route.base),
             takes_versions: true,
-            pending: None,
+            pending: is_pending.then(|| "the change is PENDING".to_owned()),
             needs_change: false,
         }
     }
