@@ -80,7 +80,7 @@ check: setup run/tools/.ready-$(CFN_GUARD_VERSION) ## Format, lints, templates (
 	$(PYTHON) -m compileall -q local-cloud/cutover_cloud infra/deploy infra/tools/infra_tools
 	@$(INFRA) check
 
-generate: setup ## Write what is generated from the templates: JSON, REQUIREMENTS.md, RESOURCES.md
+generate: setup ## Write what is generated from the templates: JSON, REQUIREMENTS.md, RESOURCES.md, the list of rules
 	@$(INFRA) generate
 
 test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests
