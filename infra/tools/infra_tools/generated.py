@@ -1,4 +1,4 @@
-"""What is generated: the templates as JSON, the table of requirements, the snapshot of resources."""
+"""What is generated: the templates as JSON, the tables of requirements and of rules, the snapshot of resources."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import coverage, resources
+from . import coverage, pci, resources
 from .results import Outcome
 from .templates import Template
 
@@ -23,6 +23,7 @@ def render(templates: Sequence[Template], infra: Path) -> dict[Path, str]:
         files[infra / FOLDER / name] = template.json()
     files[infra / "REQUIREMENTS.md"] = coverage.render(templates, infra)
     files[infra / "RESOURCES.md"] = resources.render(templates)
+    files[infra / "guard" / "RULES.md"] = pci.render(templates, infra)
     return files
 
 

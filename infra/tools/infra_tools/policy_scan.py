@@ -40,7 +40,7 @@ class Failure:
 def check(templates: Sequence[Template], infra: Path, program: Path) -> Outcome:
     """Every failure has an exception, and every exception a failure."""
     exceptions = list(read_exceptions(infra / "checkov.yaml"))
-    passed, failures = run(program, {template.path: template.name for template in templates})
+    passed, failures = run(program, {template.path: template.name for template in templates}, infra)
     findings = []
     used: set[tuple[str, str]] = set()
     for failure in failures:
@@ -68,12 +68,13 @@ def read_exceptions(path: Path) -> Iterator[Allowance]:
         yield Allowance(entry["check"], tuple(entry["resources"]), " ".join(entry["reason"].split()))
 
 
-def run(program: Path, names: dict[Path, str]) -> tuple[int, list[Failure]]:
-    """How many checks passed, and which failed."""
-    files = [argument for path in names for argument in ("--file", str(path))]
+def run(program: Path, names: dict[Path, str], folder: Path) -> tuple[int, list[Failure]]:
+    """How many checks passed, and which failed. The templates are in `folder`."""
+    # By relative paths: checkov takes a long path of a checkout for a secret key of AWS (CKV_AWS_45).
+    files = [argument for path in names for argument in ("--file", str(path.relative_to(folder)))]
     command = [str(program), "--framework", "cloudformation", "--skip-download", "--quiet", "--compact", "--output", "json", *files]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False,
+        command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, cwd=folder,
         env={**os.environ, "LOG_LEVEL": "ERROR", "CHECKOV_RUN_SCA_PACKAGE_SCAN": "false"},
     )  # fmt: skip
     try:
@@ -85,9 +86,8 @@ def run(program: Path, names: dict[Path, str]) -> tuple[int, list[Failure]]:
         return 0, []
     if report["summary"]["parsing_errors"]:
         raise RuntimeError(f"checkov can't read {report['results']['parsing_errors']}")
-    by_path = {str(path.resolve()): name for path, name in names.items()}
+    by_path = {f"/{path.relative_to(folder)}": name for path, name in names.items()}
     failures = []
     for item in report["results"]["failed_checks"]:
-        template = by_path.get(str(Path(item["file_abs_path"]).resolve()), item["file_path"])
-        failures.append(Failure(item["check_id"], f"{template}: {item['resource'].rsplit('.', 1)[-1]}", item["check_name"]))
+        failures.append(Failure(item["check_id"], f"{by_path[item['file_path']]}: {item['resource'].rsplit('.', 1)[-1]}", item["check_name"]))
     return report["summary"]["passed"], failures

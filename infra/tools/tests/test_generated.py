@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from conftest import Write
 
 from infra_tools import coverage, generated
@@ -22,13 +23,14 @@ NETWORK = "Resources: { Vpc: { Type: 'AWS::EC2::VPC', Condition: Has } }\n"
 def prepared(write: Write, infra: Path, monkeypatch) -> list:
     monkeypatch.setattr(coverage, "NUMBERS", ("R001",))
     (infra / "requirements.yaml").write_text("R001: { asks: A network, met: [{ network: [Vpc] }] }\n")
+    (infra / "checkov.yaml").write_text("[]")
     (infra / "guard").mkdir()
     return write(ROOT_TEMPLATE, network=NETWORK)
 
 
 def test_what_was_generated_passes_and_is_the_same_again(write: Write, infra: Path, monkeypatch) -> None:
     templates = prepared(write, infra, monkeypatch)
-    assert len(generated.write(templates, infra)) == 4
+    assert len(generated.write(templates, infra)) == 5
     assert generated.write(templates, infra) == []
     assert generated.check(templates, infra).findings == []
 
@@ -67,3 +69,28 @@ def test_the_tables(write: Write, infra: Path, monkeypatch) -> None:
     resources = (infra / "RESOURCES.md").read_text()
     assert "| `Vpc` | `AWS::EC2::VPC` | Has |" in resources
     assert "| root | 1 | 1 | 0 | 0 |" in resources
+
+
+GUARD = """
+let networks = Resources.*[ Type == 'AWS::EC2::VPC'
+  Metadata.guard.SuppressedRules not exists ]
+
+rule PCI_1_3_1_VPC_IS_CLOSED when %networks !empty {
+  %networks.Properties.Closed == true <<PCI DSS 1.3.1: a VPC is closed>>
+}
+"""
+
+
+def test_the_page_of_rules(write: Write, infra: Path, monkeypatch) -> None:
+    templates = prepared(write, infra, monkeypatch)
+    (infra / "guard" / "a.guard").write_text(GUARD)
+    generated.write(templates, infra)
+    page = (infra / "guard" / "RULES.md").read_text()
+    assert "| 1.3.1 | What comes in is only what is needed | `PCI_1_3_1_VPC_IS_CLOSED` | a VPC is closed | network 1 |" in page
+
+
+def test_a_rule_of_an_unknown_requirement_is_refused(write: Write, infra: Path, monkeypatch) -> None:
+    templates = prepared(write, infra, monkeypatch)
+    (infra / "guard" / "a.guard").write_text(GUARD.replace("PCI_1_3_1_", "PCI_99_1_"))
+    with pytest.raises(ValueError, match=r"PCI DSS 99\.1 is not in"):
+        generated.render(templates, infra)

@@ -85,14 +85,14 @@ def test_lint_finds_and_asks_for_reasons(write: Write) -> None:
     assert found == ["root: template: ignores W2001 without a reason in Metadata, cfn-lint, Reasons"]
 
 
-def scanner(tmp_path: Path, failed: list[tuple[str, str]], template: Path, errors: int = 0) -> Path:
+def scanner(tmp_path: Path, failed: list[tuple[str, str]], errors: int = 0) -> Path:
     """A checkov that says this."""
     report = {
         "summary": {"passed": 3, "parsing_errors": errors},
         "results": {
             "parsing_errors": ["x.yaml"] * errors,
             "failed_checks": [
-                {"check_id": c, "resource": f"AWS::S3::Bucket.{r}", "check_name": "name", "file_abs_path": str(template), "file_path": "/t"}
+                {"check_id": c, "resource": f"AWS::S3::Bucket.{r}", "check_name": "name", "file_path": "/template.yaml"}
                 for c, r in failed
             ],
         },
@@ -120,11 +120,11 @@ EXCEPTION = '- { check: CKV_1, resources: ["root: Logs"], reason: a log of a log
 def test_scan(write: Write, infra: Path, tmp_path: Path, exceptions: str, failed: list, findings: list[str]) -> None:
     templates = write()
     (infra / "checkov.yaml").write_text(exceptions)
-    program = scanner(tmp_path, failed, infra / "template.yaml")
+    program = scanner(tmp_path, failed)
     assert policy_scan.check(templates, infra, program).findings == findings
 
 
 def test_a_scan_that_could_not_read_a_template_breaks(write: Write, infra: Path, tmp_path: Path) -> None:
     (infra / "checkov.yaml").write_text("[]")
     with pytest.raises(RuntimeError, match="can't read"):
-        policy_scan.check(write(), infra, scanner(tmp_path, [], infra / "template.yaml", errors=1))
+        policy_scan.check(write(), infra, scanner(tmp_path, [], errors=1))
