@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo 'sudo -E')
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 LAB_ARGS ?=
@@ -31,7 +31,7 @@ $(VENV)/.ready: local-cloud/requirements.txt
 	@python3 -m venv $(VENV) 2>/dev/null || { \
 	  echo 'installing python3-venv'; \
 	  $(SUDO) apt-get update -qq; \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq python3-venv >/dev/null; \
 	  rm -rf $(VENV); python3 -m venv $(VENV); }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r local-cloud/requirements.txt
 	@touch $@
@@ -48,7 +48,7 @@ run/.system-ready: Makefile
 	if [ -n "$$missing" ]; then \
 	  echo "installing$$missing"; \
 	  $(SUDO) apt-get update -qq; \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 	@touch $@
 
@@ -117,7 +117,7 @@ run/.bench-ready: Makefile
 	@command -v pt-table-checksum >/dev/null || { \
 	  echo 'installing percona-toolkit'; \
 	  $(SUDO) apt-get update -qq; \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends percona-toolkit >/dev/null; }
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends percona-toolkit >/dev/null; }
 	@touch $@
 
 bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls; a tick, a rotation, parity (BENCH_OUT=docs/benchmarks)

@@ -149,7 +149,7 @@ def templates_changed(account: Account, templates: Templates, changes: list[Chan
     declared = templates.parsed(ROOT).get("Resources", {})
     found: dict[str, bool] = {}
     for change in changes:
-        if change.kind != STACK or change.action != "Modify":
+        if change.kind != STACK or change.action != "Modify" or not change.id:
             continue
         url = str(declared.get(change.name, {}).get("Properties", {}).get("TemplateURL", ""))
         path = next((path for path in templates.files if path != ROOT and url.endswith(f"/{path}")), None)

@@ -109,8 +109,10 @@ def _keys(account: Account, name: str) -> Iterator[tuple[str, str, str]]:
 def _network(account: Account, name: str) -> Iterator[tuple[str, str, str]]:
     """Networks and addresses by their tag: they have no name."""
     client = account.client("ec2")
-    tagged = [{"Name": "tag:Environment", "Values": [name]}]
-    for page in client.get_paginator("describe_vpcs").paginate(Filters=tagged):
-        yield from (("network", found["VpcId"], "") for found in page["Vpcs"])
-    for found in client.describe_addresses(Filters=tagged)["Addresses"]:
-        yield "address", found.get("PublicIp", found["AllocationId"]), ""
+    tag = {"Key": "Environment", "Value": name}
+    filters = [{"Name": "tag:Environment", "Values": [name]}]
+    for page in client.get_paginator("describe_vpcs").paginate(Filters=filters):
+        yield from (("network", found["VpcId"], "") for found in page["Vpcs"] if tag in found.get("Tags", []))
+    for found in client.describe_addresses(Filters=filters)["Addresses"]:
+        if tag in found.get("Tags", []):
+            yield "address", found.get("PublicIp", found["AllocationId"]), ""

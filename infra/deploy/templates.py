@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ FOLDERS = ("stacks", "iam")
 TEMPLATE_BYTES_MAX = 1_000_000
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML whose `!Ref` and the like are read as their bare values: only names and constraints are looked at."""
 
 
@@ -61,6 +62,7 @@ class Templates:
         return len(self.parsed(path).get("Resources", {}))
 
 
+@cache
 def parse(contents: bytes) -> dict[str, Any]:
     """A template as a mapping, tags put aside. Raises Refusal."""
     try:

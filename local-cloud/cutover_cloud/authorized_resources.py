@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -77,6 +78,16 @@ def resource(service: str, path: str, params: Params, region: str, account: str)
     return None
 
 
+def replication(body: bytes | None) -> str | None:
+    """The task that a call of DMS names; lists and what is not a task's are authorized as MiniStack does."""
+    try:
+        given = json.loads(body or b"{}")
+    except ValueError:
+        return None
+    name = given.get("ReplicationTaskArn") if isinstance(given, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def _in_service_form(denied: Callable[..., Any]) -> Callable[..., Any]:
     """Route 53 answers in an envelope that MiniStack leaves out; without it the Rust SDK finds no code."""
 
@@ -101,6 +112,8 @@ def install() -> None:
     def extract(
         service: str, method: str, path: str, headers: Any, body: Any, query_params: Params, region: str, account: str
     ) -> str:
+        if service == "dms" and (task := replication(body)):
+            return task
         found = resource(service, path, query_params or {}, region, account)
         return found or original(service, method, path, headers, body, query_params, region, account)
 

@@ -23,6 +23,7 @@ from cutover_cloud import (
     dns,
     elb,
     faults,
+    function_limits,
     function_log,
     function_state,
     gateway,
@@ -72,6 +73,7 @@ def install(settings: Settings) -> Executor:
     canary.install()
     custom_resources.install()
     function_state.install()
+    function_limits.install()
     elb.install(permitted)
     dns.install(settings.dns_seconds)
     rotation.install(permitted)

@@ -3,12 +3,15 @@
 //! Everything that a subject talks to is here, in one thread of one process, and counts what it is asked:
 //!
 //! - [`world`]: the services and the database, as one.
-//! - [`cloud`]: DynamoDB, S3 and Secrets Manager over HTTPS, each on a port of its own, with a set delay per call.
+//! - [`cloud`]: DynamoDB, S3, Secrets Manager, and what a switch needs of Lambda and CloudWatch, over HTTPS, each on a port of
+//!   its own, with a set delay per call.
 //! - [`database`]: a real MariaDB with TLS, behind a proxy that delays each round trip.
 //! - [`runtime_api`]: what a function polls for events and answers to.
 //! - [`sandbox`]: one process of a subject; what it takes to start, to answer, and in CPU time and memory.
 //! - [`subject`]: which processes are compared.
 //! - [`journal`]: calls and connections as the services saw them.
+//! - [`measure`], [`functions`]: a run of payments, and of the other functions; [`report`], [`targets`], [`table`], [`plot`]:
+//!   what is told of it.
 //!
 //! ```no_run
 //! # use cutover_bench::{payment, sandbox::Sandbox, subject::Subject, world::World};
@@ -19,7 +22,7 @@
 //!     let sandbox = Sandbox::start(&world, &subject).await.unwrap();
 //!     let answer = sandbox.invoke(&payment::event("order-1")).await.unwrap();
 //!     assert_eq!(payment::status(&answer.body), Some(201));
-//!     println!("{:?}: {} calls in {} hops", answer.took, answer.seen.calls.len(), answer.seen.hops());
+//!     println!("{:?}, {} calls", answer.took, answer.seen.calls.len());
 //!     sandbox.stop().await;
 //! });
 //! ```

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::journal::{Place, Seen};
 use crate::payment;
-use crate::process::Memory;
+use crate::process::{self, Memory};
 use crate::sandbox::{Answer, Sandbox, SandboxError};
 use crate::subject::{Kind, Subject};
 use crate::world::World;
@@ -40,6 +41,8 @@ pub struct Process {
     pub cold_cpu: Duration,
     /// CPU time of a payment after them.
     pub warm_cpu: Duration,
+    /// CPU time that the services took for one of them, the database's apart.
+    pub services_cpu: Duration,
     /// Memory at the end.
     pub memory: Memory,
     /// Calls and connections of init and first payment together.
@@ -131,7 +134,7 @@ pub async fn run(
             };
             world.set_delay(series.delay);
             let warm = series.subject.warm.unwrap_or(plan.warm);
-            let process = process(world, &series.subject, warm).await?;
+            let process = one_process(world, &series.subject, warm).await?;
             check(&series.subject, &process, series.delay)?;
             series.processes.push(process);
         }
@@ -141,13 +144,19 @@ pub async fn run(
 }
 
 /// One process, from its start to its end.
-async fn process(world: &World, subject: &Subject, warm: usize) -> Result<Process, MeasureError> {
+async fn one_process(
+    world: &World,
+    subject: &Subject,
+    warm: usize,
+) -> Result<Process, MeasureError> {
     let sandbox = Sandbox::start(world, subject).await?;
     let first = paid(&sandbox, subject, 0).await?;
     let cold_cpu = sandbox.cpu();
     let mut cold_seen = sandbox.at_init.clone();
     cold_seen.calls.extend(first.seen.calls.iter().copied());
     cold_seen.connections.extend(&first.seen.connections);
+    let services = || process::cpu(Pid::this()).unwrap_or_default();
+    let services_before = services();
     let mut answers = Vec::with_capacity(warm);
     for number in 1..=warm {
         answers.push(paid(&sandbox, subject, number).await?);
@@ -158,6 +167,7 @@ async fn process(world: &World, subject: &Subject, warm: usize) -> Result<Proces
         first: first.took,
         cold_cpu,
         warm_cpu: (sandbox.cpu().saturating_sub(cold_cpu)) / payments,
+        services_cpu: services().saturating_sub(services_before) / payments,
         memory: sandbox.memory().unwrap_or(Memory {
             resident_kb: 0,
             peak_kb: 0,
@@ -264,4 +274,97 @@ fn check(subject: &Subject, process: &Process, delay: Duration) -> Result<(), Me
         return Err(unequal(subject, what));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const DELAY: Duration = Duration::from_millis(3);
+
+    fn process(warm_seen: Warm, connections: &[Place]) -> Process {
+        Process {
+            init: DELAY,
+            first: DELAY,
+            warm: vec![DELAY],
+            cold_cpu: DELAY,
+            warm_cpu: DELAY,
+            services_cpu: DELAY,
+            memory: Memory {
+                resident_kb: 1,
+                peak_kb: 1,
+            },
+            cold_seen: Seen {
+                calls: Vec::new(),
+                connections: connections.to_vec(),
+            },
+            warm_seen,
+            chain: None,
+        }
+    }
+
+    #[test]
+    fn only_what_does_the_same_is_compared() {
+        let all = [Place::Sessions, Place::Log, Place::Secrets, Place::Ledger];
+        let right = Warm {
+            calls_min: CALLS,
+            calls_max: CALLS,
+            hops: HOPS,
+            connections: 0,
+        };
+        let kind = |kind| Subject::function("f", Path::new("f")).of_kind(kind, None);
+        let is_taken = |of: Kind, warm: Warm, delay: Duration| {
+            check(&kind(of), &process(warm, &all), delay).is_ok()
+        };
+        let payments = Kind::Payments;
+        assert!(is_taken(payments, right, DELAY));
+        assert!(!is_taken(
+            payments,
+            Warm {
+                calls_max: 5,
+                ..right
+            },
+            DELAY
+        ));
+        assert!(!is_taken(
+            payments,
+            Warm {
+                calls_min: 3,
+                ..right
+            },
+            DELAY
+        ));
+        assert!(!is_taken(
+            payments,
+            Warm {
+                connections: 1,
+                ..right
+            },
+            DELAY
+        ));
+        let in_a_row = Warm { hops: 4, ..right };
+        assert!(!is_taken(payments, in_a_row, DELAY));
+        assert!(is_taken(payments, in_a_row, Duration::ZERO));
+        assert!(is_taken(Kind::Peer, in_a_row, DELAY));
+        assert!(!is_taken(
+            Kind::Peer,
+            Warm {
+                connections: 1,
+                ..right
+            },
+            DELAY
+        ));
+        assert!(is_taken(
+            Kind::InHandler,
+            Warm {
+                connections: 4,
+                ..right
+            },
+            DELAY
+        ));
+        assert!(!is_taken(Kind::Empty, right, DELAY));
+        let without_ledger = process(right, &all[..3]);
+        assert!(check(&kind(payments), &without_ledger, DELAY).is_err());
+    }
 }

@@ -88,6 +88,8 @@ pub struct Row {
     pub cold_cpu_ms: f64,
     /// Of a payment after the first, median.
     pub warm_cpu_ms: f64,
+    /// CPU time that the services took for it, the database's apart, median.
+    pub services_cpu_ms: f64,
     /// Most memory that was ever resident, median.
     pub peak_rss_mb: f64,
     /// Resident at the end, median.
@@ -216,6 +218,7 @@ fn row(series: &Series, limits: &[Limit], sizes: Option<Sizes>) -> Row {
         warm_p99_ms: rounded(percentile(warm().copied().map(ms), 0.99).unwrap_or_default()),
         cold_cpu_ms: of(series, |process| ms(process.cold_cpu)),
         warm_cpu_ms: of(series, |process| ms(process.warm_cpu)),
+        services_cpu_ms: of(series, |process| ms(process.services_cpu)),
         peak_rss_mb: of(series, |process| kb(process.memory.peak_kb)),
         rss_mb: of(series, |process| kb(process.memory.resident_kb)),
         files_mb: sizes.map(|sizes| rounded(mb(sizes.files))),

@@ -95,7 +95,8 @@ impl Subject {
     pub fn environment(&self, world: &World) -> Vec<(String, String)> {
         let ports = world.cloud.ports();
         let https = |port: u16| format!("https://127.0.0.1:{port}");
-        let bundle = world.bundle().display().to_string();
+        let amazon = world.amazon_authorities().display().to_string();
+        let system = world.system_authorities().display().to_string();
         let authority = world.authority().display().to_string();
         let mut all: Vec<(String, String)> = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -127,10 +128,10 @@ impl Subject {
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", https(ports.secrets)),
             ("AWS_ENDPOINT_URL_LAMBDA", https(ports.functions)),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", https(ports.alarms)),
-            // How each runtime is told of an authority. All but Node load the system's with it, as they do on AWS; Node
-            // has them built in.
-            ("SSL_CERT_FILE", bundle.clone()),
-            ("AWS_CA_BUNDLE", bundle),
+            // How each is told of the throw-away authority, beside those that it reads on AWS: payment-validation (and the
+            // floor) Amazon's, boto3 a system's; Node has its own built in.
+            ("SSL_CERT_FILE", amazon),
+            ("AWS_CA_BUNDLE", system),
             ("NODE_EXTRA_CA_CERTS", authority.clone()),
             // The ledger's. On AWS it is the authority of RDS, which the function has built in.
             ("CA_BUNDLE", authority),

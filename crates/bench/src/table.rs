@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::functions::FunctionRow;
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, name};
 use crate::targets::Target;
 
 const COLUMNS: [&str; 15] = [
@@ -49,9 +49,12 @@ pub fn markdown(report: &Report) -> String {
             .find(|l| l.delay_ms.total_cmp(&delay).is_eq());
         let _written = write!(text, "{delay} ms a call");
         if let Some(limit) = limit {
+            let floor = report.at(delay).find(|row| row.subject == name::FLOOR);
+            let services = floor.map_or(0.0, |row| row.services_cpu_ms);
             let _written = write!(
                 text,
-                "; the calls alone take {:.2} ms warm, {:.1} ms with the first payment",
+                "; the calls alone take {:.2} ms warm, {:.1} ms with the first payment, and {services:.2} ms of the \
+                 services' CPU time",
                 limit.warm_ms, limit.first_ms
             );
         }

@@ -145,3 +145,25 @@ impl Found<'_> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_the_most_or_the_least_and_nothing_measured_meets_none() {
+        assert_eq!(Target::most("m", Some(1.15), 1.15, "x").met, Some(true));
+        assert_eq!(Target::most("m", Some(1.151), 1.15, "x").met, Some(false));
+        let least = |measured| Target::least("l".to_owned(), measured, 8.0).met;
+        assert_eq!(least(Some(8.0)), Some(true));
+        assert_eq!(least(Some(7.9)), Some(false));
+        assert_eq!(least(None), None);
+    }
+
+    #[test]
+    fn without_rows_every_target_is_there_and_none_is_met() {
+        let all = judge(&[], &[]);
+        assert_eq!(all.len(), 8 + 3 * 3);
+        assert!(all.iter().all(|target| target.met.is_none()));
+    }
+}

@@ -21,11 +21,16 @@ pub const HASH_KEY_SECRET: &str = "bench/hash-key";
 pub const TABLE: &str = "bench-sessions";
 /// The log bucket.
 pub const BUCKET: &str = "bench-logs";
-/// The authorities that a system trusts. A function on AWS loads about as many.
+/// The authorities that payment-validation believes on AWS.
+const AMAZON_AUTHORITIES: &str = include_str!("../../aws/amazon-roots.pem");
+/// The authorities that a system believes, of which boto3 brings about as many along.
 const SYSTEM_AUTHORITIES: [&str; 2] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
 ];
+
+const SYSTEM: &str = "system.pem";
+const AMAZON: &str = "amazon.pem";
 
 /// The services, the database, and what they see.
 pub struct World {
@@ -55,12 +60,17 @@ impl World {
         cloud.secrets().set(DB_SECRET, &credentials.to_string());
         cloud.secrets().set(HASH_KEY_SECRET, &"1f".repeat(32));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut bundle = SYSTEM_AUTHORITIES
+        let authority = fs::read(certificate.authority()).expect("the authority");
+        let system = SYSTEM_AUTHORITIES
             .iter()
-            .find_map(|path| fs::read(path).ok())
-            .unwrap_or_default();
-        bundle.extend(fs::read(certificate.authority()).expect("the authority"));
-        fs::write(folder.path().join("bundle.pem"), bundle).expect("a bundle");
+            .find_map(|path| fs::read(path).ok());
+        for (name, mut believed) in [
+            (SYSTEM, system.unwrap_or_default()),
+            (AMAZON, AMAZON_AUTHORITIES.as_bytes().to_vec()),
+        ] {
+            believed.extend(&authority);
+            fs::write(folder.path().join(name), believed).expect("a file of authorities");
+        }
         Self {
             cloud,
             database,
@@ -84,8 +94,14 @@ impl World {
 
     /// The system's authorities and the throw-away one, PEM.
     #[must_use]
-    pub fn bundle(&self) -> PathBuf {
-        self.folder.path().join("bundle.pem")
+    pub fn system_authorities(&self) -> PathBuf {
+        self.folder.path().join(SYSTEM)
+    }
+
+    /// Amazon's authorities and the throw-away one, PEM.
+    #[must_use]
+    pub fn amazon_authorities(&self) -> PathBuf {
+        self.folder.path().join(AMAZON)
     }
 
     /// The throw-away authority alone, PEM.
