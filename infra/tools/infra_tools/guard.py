@@ -19,7 +19,7 @@ from .views import views
 _EXPECTED = ("PASS", "FAIL", "SKIP")
 _RULE = re.compile(r"^rule (\w+)", re.MULTILINE)
 _RESOURCE = re.compile(r"/Resources/(\w+)")
-_TIMEOUT_SECONDS = 300
+_TIMEOUT_SECONDS = 900
 
 
 def check(templates: Sequence[Template], infra: Path, binary: Path, scratch: Path) -> Outcome:

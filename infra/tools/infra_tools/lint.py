@@ -11,7 +11,7 @@ from pathlib import Path
 from .results import Outcome
 from .templates import Template
 
-_TIMEOUT_SECONDS = 300
+_TIMEOUT_SECONDS = 900
 
 
 def check(templates: Sequence[Template]) -> Outcome:

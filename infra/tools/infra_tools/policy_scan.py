@@ -16,7 +16,7 @@ from .results import Outcome
 from .templates import Template
 
 MIN_REASON_LENGTH = 20
-_TIMEOUT_SECONDS = 300
+_TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True)
