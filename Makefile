@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 INFRA := PYTHONPATH=infra/tools $(PYTHON) -m infra_tools
 CFN_GUARD_VERSION := 3.2.1
 
-.PHONY: help setup build run soak test test-rust test-python check generate fmt fuzz bench package deploy status destroy clean
+.PHONY: help setup build run soak test test-rust test-python check generate gate record fmt fuzz bench package deploy status destroy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ run/.system-ready: Makefile
 	[ -x /usr/sbin/mariadbd ] && command -v mariadb-install-db >/dev/null || missing="$$missing mariadb-server"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	command -v valgrind >/dev/null || missing="$$missing valgrind"; \
 	command -v cc >/dev/null || missing="$$missing build-essential"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing$$missing"; \
@@ -78,6 +79,7 @@ check: setup run/tools/.ready-$(CFN_GUARD_VERSION) ## Format, lints, templates (
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	$(PYTHON) -m compileall -q local-cloud/cutover_cloud infra/deploy infra/tools/infra_tools
+	$(PYTHON) docs/benchmarks/scale.py --check
 	@$(INFRA) check
 
 generate: setup ## Write what is generated from the templates: JSON, REQUIREMENTS.md, RESOURCES.md, the list of rules
@@ -102,6 +104,17 @@ test-python: setup
 	$(PYTHON) -m pytest -q local-cloud/tests
 	$(PYTHON) -m pytest -q infra/tools/tests
 	$(PYTHON) -m pytest -q infra/deploy/tests
+
+# The function that ships, built alone, as for AWS: in the workspace's build it has the features of all its neighbours.
+SHIPPED = $(CARGO_TARGET_DIR)/release/payment-validation
+
+gate: build ## What a payment costs (instructions, calls, connections, bytes of the binary) beside the committed figures
+	nice -n 10 cargo build --release --package payment-validation
+	@$(CARGO_TARGET_DIR)/debug/speed-gate check $(SHIPPED)
+
+record: build ## Commit to what a payment costs now: docs/benchmarks/gate.json
+	cargo build --release --package payment-validation
+	@$(CARGO_TARGET_DIR)/debug/speed-gate record $(SHIPPED)
 
 fmt: ## Format the Rust code
 	cargo fmt --all
@@ -137,6 +150,7 @@ bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls
 	@mkdir -p $(BENCH_OUT)
 	@$(CARGO_TARGET_DIR)/release/cutover-bench --binaries $(CARGO_TARGET_DIR)/release --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out $(BENCH_OUT)/parity.json
+	cargo run --release --package cutover-bench --example pure -- --bench
 
 # What the deployment tool is given of this file's variables; it says itself what each takes.
 DEPLOY = PYTHONPATH=infra $(PYTHON) -m deploy --target-dir '$(CARGO_TARGET_DIR)'
