@@ -8,6 +8,7 @@
 //! - It believes Amazon's own authorities only, where that is asked for: reading the hundred and more that a system
 //!   believes was three quarters of a sandbox's start.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -27,11 +28,13 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 const AMAZON_ROOTS: &str = include_str!("../amazon-roots.pem");
 /// A file or a folder of certificates that is named here takes the place of any other.
 const OWN_ROOTS: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// Who is sent elsewhere than to AWS's own endpoints meets certificates of somebody else.
+const ELSEWHERE: &str = "AWS_ENDPOINT_URL";
 
 /// Whose certificates are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// Amazon's, unless `SSL_CERT_FILE` or `SSL_CERT_DIR` names others.
+    /// Amazon's, unless `SSL_CERT_FILE` or `SSL_CERT_DIR` names others, or an endpoint that is not Amazon's is set.
     Amazon,
     /// The system's: what a company's own proxy shows is believed, too.
     System,
@@ -39,10 +42,13 @@ pub(crate) enum Roots {
 
 impl Roots {
     fn trust_store(self) -> TrustStore {
-        let are_named = OWN_ROOTS
-            .iter()
-            .any(|name| std::env::var_os(name).is_some());
-        if self == Self::System || are_named {
+        let is_set = |name: &OsStr| {
+            let bytes = name.as_encoded_bytes();
+            OWN_ROOTS.iter().any(|own| own.as_bytes() == bytes)
+                || bytes.starts_with(ELSEWHERE.as_bytes())
+        };
+        let are_others = std::env::vars_os().any(|(name, _)| is_set(&name));
+        if self == Self::System || are_others {
             TrustStore::default()
         } else {
             TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
@@ -124,9 +130,9 @@ mod tests {
 
     #[test]
     fn a_connector_is_kept_while_it_is_used_and_not_over_a_pause() {
-        let built = AtomicU32::new(0);
+        let count = AtomicU32::new(0);
         let build = || {
-            built.fetch_add(1, Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
             SharedHttpConnector::new(Connector::builder().build_http())
         };
         let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
@@ -139,7 +145,7 @@ mod tests {
         };
         let at = |seconds| {
             let _connector = renewed.connector(begun + Duration::from_secs(seconds));
-            built.load(Ordering::Relaxed)
+            count.load(Ordering::Relaxed)
         };
         assert_eq!(
             [at(0), at(29), at(58)],

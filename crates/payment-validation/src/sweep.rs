@@ -168,12 +168,11 @@ where
             return Ok(());
         }
         count(&mut sweep.swept);
-        let posted = match &plan {
-            Plan::Void(_) => self.void(&taken.claim, deadline).await,
-            _ => {
-                let (hops, connected) = (&mut Hops::default(), Meanwhile::idle());
-                self.post(&taken.claim, deadline, hops, connected).await
-            }
+        let posted = if matches!(plan, Plan::Void(_)) {
+            self.void(&taken.claim, deadline).await
+        } else {
+            let (hops, connected) = (&mut Hops::default(), Meanwhile::idle());
+            self.post(&taken.claim, deadline, hops, connected).await
         };
         if posted.posting == Posting::Fenced {
             // Retired in the middle of a sweep: the rest is the live color's.
