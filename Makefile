@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 INFRA := PYTHONPATH=infra/tools $(PYTHON) -m infra_tools
 CFN_GUARD_VERSION := 3.2.1
 
-.PHONY: help setup build run soak test check generate fmt fuzz bench package deploy status destroy clean
+.PHONY: help setup build run soak test test-rust test-python check generate gate record fmt fuzz bench package deploy status destroy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ run/.system-ready: Makefile
 	[ -x /usr/sbin/mariadbd ] && command -v mariadb-install-db >/dev/null || missing="$$missing mariadb-server"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	command -v valgrind >/dev/null || missing="$$missing valgrind"; \
 	command -v cc >/dev/null || missing="$$missing build-essential"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing$$missing"; \
@@ -78,20 +79,42 @@ check: setup run/tools/.ready-$(CFN_GUARD_VERSION) ## Format, lints, templates (
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	$(PYTHON) -m compileall -q local-cloud/cutover_cloud infra/deploy infra/tools/infra_tools
+	$(PYTHON) docs/benchmarks/scale.py --check
 	@$(INFRA) check
 
 generate: setup ## Write what is generated from the templates: JSON, REQUIREMENTS.md, RESOURCES.md, the list of rules
 	@$(INFRA) generate
 
-test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests
+# Two lanes, for most of the tests wait: the Rust tests, which are shown as they run, and beside them the Python tests and
+# the gate, which are shown when they are done.
+test: check build ## Everything that CI runs: checks, unit, property, model and end-to-end tests, what a payment costs
 	@mkdir -p run
-	@echo 'cargo test --workspace --no-fail-fast   (everything, the functions'"'"' own log lines too, is in run/test.log)'
-	@cargo test --workspace --no-fail-fast 2>&1 | tee run/test.log | grep --line-buffered -v '^{' || { \
-	  echo; echo 'What failed:'; grep -E '^test .* FAILED$$' run/test.log || true; \
-	  grep -A 4 -E "^thread '.*panicked at" run/test.log | grep -v '^{' | cut -c 1-400 | tail -n 30; exit 1; }
+	@$(MAKE) test-python gate >run/test-python.log 2>&1 & beside=$$!; failed=0; \
+	$(MAKE) test-rust || failed=1; \
+	echo; echo 'Python tests and gate (run/test-python.log):'; wait $$beside || failed=1; tail -n 40 run/test-python.log; \
+	[ $$failed = 0 ] || { echo; echo 'What failed:'; \
+	  grep -hE '^test .* FAILED$$|^(FAILED|ERROR) ' run/test.log run/test-python.log || true; \
+	  grep -A 4 -E "^thread '.*panicked at" run/test.log | grep -v '^{' | cut -c 1-400 | tail -n 20 || true; exit 1; }
+
+test-rust: build
+	@echo 'cargo test --workspace --no-fail-fast   (all of it, with the functions'"'"' own log lines, is in run/test.log)'
+	@cargo test --workspace --no-fail-fast 2>&1 | tee run/test.log | grep --line-buffered -v '^{'
+
+test-python: setup
 	$(PYTHON) -m pytest -q local-cloud/tests
-	$(PYTHON) -m pytest -q infra/deploy/tests
 	$(PYTHON) -m pytest -q infra/tools/tests
+	$(PYTHON) -m pytest -q infra/deploy/tests
+
+# The function that ships, built alone, as for AWS: in the workspace's build it has the features of all its neighbours.
+SHIPPED = $(CARGO_TARGET_DIR)/release/payment-validation
+
+gate: build ## What a payment costs (instructions, calls, connections, bytes of the binary) beside the committed figures
+	nice -n 10 cargo build --release --package payment-validation
+	@$(CARGO_TARGET_DIR)/debug/speed-gate check $(SHIPPED)
+
+record: build ## Commit to what a payment costs now: docs/benchmarks/gate.json
+	cargo build --release --package payment-validation
+	@$(CARGO_TARGET_DIR)/debug/speed-gate record $(SHIPPED)
 
 fmt: ## Format the Rust code
 	cargo fmt --all
@@ -127,6 +150,7 @@ bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls
 	@mkdir -p $(BENCH_OUT)
 	@$(CARGO_TARGET_DIR)/release/cutover-bench --binaries $(CARGO_TARGET_DIR)/release --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	@$(CARGO_TARGET_DIR)/debug/examples/parity_bench --rows $(BENCH_ROWS) --out $(BENCH_OUT)/parity.json
+	cargo run --release --package cutover-bench --example pure -- --bench
 
 # What the deployment tool is given of this file's variables; it says itself what each takes.
 DEPLOY = PYTHONPATH=infra $(PYTHON) -m deploy --target-dir '$(CARGO_TARGET_DIR)'

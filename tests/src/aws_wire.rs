@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http::{Message, MessageReader};
-use crate::wire::{Call, Point, Verdict, Wire};
+use crate::wire::{self, Call, Point, Verdict, Wire};
 
 /// A running proxy. It ends, with all its connections, when dropped.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl AwsWire {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 wire.connected();
-                connections.spawn(until_hung_up(client, port, Arc::clone(&wire)));
+                connections.spawn(until_cut(client, port, Arc::clone(&wire)));
             }
         });
         Self {
@@ -51,19 +51,21 @@ impl Drop for AwsWire {
     }
 }
 
-async fn until_hung_up(client: TcpStream, port: u16, wire: Arc<Wire>) {
-    let mut hangups = wire.hangups();
+async fn until_cut(mut client: TcpStream, port: u16, wire: Arc<Wire>) {
+    let mut cuts = wire.cuts();
     tokio::select! {
-        _closed = carry(client, port, &wire) => {}
-        _hung_up = hangups.changed() => {}
+        _closed = carry(&mut client, port, &wire) => {}
+        how = cuts.next() => {
+            let _gone = wire::end(client, how).await;
+        }
     }
 }
 
-async fn carry(client: TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
+async fn carry(client: &mut TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
     let server = TcpStream::connect(("127.0.0.1", port)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let (from_client, mut to_client) = client.into_split();
+    let (from_client, mut to_client) = client.split();
     let (from_server, mut to_server) = server.into_split();
     let mut requests = MessageReader::new(from_client);
     let mut responses = MessageReader::new(from_server);

@@ -1,6 +1,7 @@
 //! A function's process under a Lambda Runtime API of the test's own: it can be killed, paused, and left to be late.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -21,6 +22,9 @@ use crate::http::MessageReader;
 
 /// Events that wait for a sandbox.
 const QUEUE_MAX: usize = 16;
+
+/// A process that was asked to end is killed after that.
+const END_MAX: Duration = Duration::from_secs(30);
 
 /// What a function said of an event: its answer, or the error that it failed with.
 pub type Said = Result<Value, Value>;
@@ -69,6 +73,16 @@ impl Pending {
 impl Sandbox {
     /// Starts `binary` with these variables and no others; what it prints goes to `log`.
     pub async fn start(binary: &Path, variables: &[(&str, String)], log: &Path) -> Self {
+        Self::start_under(&[], binary, variables, log).await
+    }
+
+    /// As [`Sandbox::start`], by a command that takes the binary as its last argument.
+    pub async fn start_under(
+        command: &[OsString],
+        binary: &Path,
+        variables: &[(&str, String)],
+        log: &Path,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let (events, queue) = mpsc::channel(QUEUE_MAX);
@@ -85,8 +99,12 @@ impl Sandbox {
         });
         let output = std::fs::File::create(log).expect("a log file");
         let errors = output.try_clone().expect("a log file");
-        let process = Command::new(binary)
+        let command = command.iter().map(OsString::as_os_str);
+        let mut words = command.chain([binary.as_os_str()]);
+        let process = Command::new(words.next().expect("at least the binary"))
+            .args(words)
             .env_clear()
+            .env("PATH", "/usr/bin:/bin")
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "payment-validation")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
@@ -130,6 +148,13 @@ impl Sandbox {
     /// Kills the process: nothing in it runs any more.
     pub fn kill(&self) {
         self.signal(Signal::SIGKILL);
+        self.dead.send_replace(true);
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub async fn end(mut self) {
+        self.signal(Signal::SIGTERM);
+        let _status = tokio::time::timeout(END_MAX, self.process.wait()).await;
         self.dead.send_replace(true);
     }
 

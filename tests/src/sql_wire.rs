@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::database::Engine;
-use crate::wire::{Call, Point, Verdict, Wire};
+use crate::wire::{self, Call, Point, Verdict, Wire};
 use crate::world::ENVIRONMENT;
 
 /// More than any command or answer here.
@@ -35,7 +35,7 @@ impl SqlWire {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 wire.connected();
-                connections.spawn(until_hung_up(engine, client, port, Arc::clone(&wire)));
+                connections.spawn(until_cut(engine, client, port, Arc::clone(&wire)));
             }
         });
         Self {
@@ -57,15 +57,17 @@ impl Drop for SqlWire {
     }
 }
 
-async fn until_hung_up(engine: Engine, client: TcpStream, port: u16, wire: Arc<Wire>) {
-    let mut hangups = wire.hangups();
+async fn until_cut(engine: Engine, mut client: TcpStream, port: u16, wire: Arc<Wire>) {
+    let mut cuts = wire.cuts();
     tokio::select! {
-        _closed = carry(engine, client, port, &wire) => {}
-        _hung_up = hangups.changed() => {}
+        _closed = carry(engine, &mut client, port, &wire) => {}
+        how = cuts.next() => {
+            let _gone = wire::end(client, how).await;
+        }
     }
 }
 
-async fn carry(engine: Engine, mut client: TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
+async fn carry(engine: Engine, client: &mut TcpStream, port: u16, wire: &Wire) -> io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;

@@ -1,10 +1,12 @@
 //! What goes over a function's wires: which call it is, when it began and ended, and what is to go wrong with it.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// No test holds a call for longer.
@@ -81,6 +83,19 @@ pub enum Verdict {
     Close,
 }
 
+/// How connections that stand come to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// In order: FIN.
+    Close,
+    /// At once: RST.
+    Reset,
+    /// The other side says nothing more, but listens on.
+    HalfClose,
+    /// Not at all, as far as anyone is told: whatever is sent on it gets no answer.
+    Silence,
+}
+
 /// A call that went over the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
@@ -103,7 +118,7 @@ pub struct Wire {
     sent: Mutex<Vec<u8>>,
     delay_ms: AtomicU64,
     connections: AtomicU32,
-    hangups: watch::Sender<u32>,
+    cuts: watch::Sender<(u32, Cut)>,
 }
 
 impl Default for Wire {
@@ -116,7 +131,7 @@ impl Default for Wire {
             sent: Mutex::default(),
             delay_ms: AtomicU64::new(0),
             connections: AtomicU32::new(0),
-            hangups: watch::Sender::new(0),
+            cuts: watch::Sender::new((0, Cut::Close)),
         }
     }
 }
@@ -185,11 +200,18 @@ impl Wire {
 
     /// Closes every connection that stands.
     pub fn hang_up(&self) {
-        self.hangups.send_modify(|count| *count += 1);
+        self.cut(Cut::Close);
     }
 
-    pub(crate) fn hangups(&self) -> watch::Receiver<u32> {
-        self.hangups.subscribe()
+    /// Ends every connection that stands, one way or another. New ones are served.
+    pub fn cut(&self, how: Cut) {
+        self.cuts
+            .send_modify(|(count, last)| (*count, *last) = (*count + 1, how));
+    }
+
+    /// What is told of connections that are made from now on: each can be awaited for its end.
+    pub(crate) fn cuts(&self) -> Cuts {
+        Cuts(self.cuts.subscribe())
     }
 
     pub(crate) fn connected(&self) {
@@ -248,6 +270,29 @@ impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").finish_non_exhaustive()
     }
+}
+
+/// Tells a connection when its end has come.
+pub(crate) struct Cuts(watch::Receiver<(u32, Cut)>);
+
+impl Cuts {
+    pub(crate) async fn next(&mut self) -> Cut {
+        let _while_the_wire_is_there = self.0.changed().await;
+        self.0.borrow().1
+    }
+}
+
+/// Ends a connection from the function.
+pub(crate) async fn end(mut client: TcpStream, how: Cut) -> io::Result<()> {
+    match how {
+        Cut::Close => return Ok(()),
+        Cut::Reset => return client.set_zero_linger(),
+        Cut::HalfClose => client.shutdown().await?,
+        Cut::Silence => {}
+    }
+    let mut swallowed = [0; 1 << 12];
+    while client.read(&mut swallowed).await? > 0 {}
+    Ok(())
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

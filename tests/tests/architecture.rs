@@ -198,3 +198,117 @@ fn what_must_not_be_in_the_tree_is_not() {
         );
     }
 }
+
+/// The services that each function speaks to, and so the SDK crates that it links; all have `sts`, for credentials.
+const SERVICES: [(&str, &[&str]); 4] = [
+    ("payment-validation", &["dynamodb", "s3", "secretsmanager"]),
+    (
+        "environment-switcher",
+        &[
+            "apigateway",
+            "cloudwatch",
+            "databasemigration",
+            "dynamodb",
+            "elasticloadbalancingv2",
+            "lambda",
+            "route53",
+            "sns",
+            "ssm",
+        ],
+    ),
+    (
+        "pre-migration-validator",
+        &[
+            "backup",
+            "cloudwatch",
+            "databasemigration",
+            "dynamodb",
+            "elasticloadbalancingv2",
+            "kms",
+            "lambda",
+            "rds",
+            "s3",
+            "secretsmanager",
+        ],
+    ),
+    ("secret-rotation", &["secretsmanager"]),
+];
+
+/// What no function has: the command line's and the lab's, a second TLS or HTTP stack, another allocator.
+const IN_NO_FUNCTION: [&str; 17] = [
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "clap",
+    "divan",
+    "jitterentropy-sys",
+    "mimalloc",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "plotters",
+    "proptest",
+    "ratatui",
+    "reqwest",
+    "s2n-tls",
+    "stateright",
+    "tikv-jemallocator",
+    "zip",
+];
+
+/// Name and version of every crate that a function links, as it is built when it is built alone: that is what ships.
+fn linked(function: &str) -> BTreeSet<(String, String)> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none"])
+        .args(["--package", function])
+        .current_dir(cutover_tests::project())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let crates = text.lines().filter_map(|line| line.split_once(" v"));
+    let crates = crates.map(|(name, version)| {
+        let version = version.split(' ').next().unwrap_or_default();
+        (name.to_owned(), version.to_owned())
+    });
+    crates.collect()
+}
+
+#[test]
+fn a_function_links_what_it_speaks_to_and_no_more() {
+    for (function, services) in SERVICES {
+        let linked = linked(function);
+        let sdks: BTreeSet<&str> = linked
+            .iter()
+            .filter_map(|(name, _)| name.strip_prefix("aws-sdk-"))
+            .collect();
+        let expected: BTreeSet<&str> = services.iter().copied().chain(["sts"]).collect();
+        assert_eq!(sdks, expected, "{function}");
+        for (name, version) in &linked {
+            assert!(
+                !IN_NO_FUNCTION.contains(&name.as_str()),
+                "{function} links {name}"
+            );
+            let old = match name.as_str() {
+                "rustls" => !version.starts_with("0.23."),
+                "hyper" => !version.starts_with("1."),
+                "hyper-rustls" => !version.starts_with("0.27."),
+                "h2" => version.starts_with("0.3."),
+                _ => false,
+            };
+            assert!(!old, "{function} links {name} {version}");
+        }
+    }
+}
+
+#[test]
+fn only_who_reaches_a_ledger_links_a_driver() {
+    for (function, _) in SERVICES {
+        let linked = linked(function);
+        let has_driver = linked.iter().any(|(name, _)| name == "mysql_async");
+        assert_eq!(has_driver, function != "environment-switcher", "{function}");
+    }
+}

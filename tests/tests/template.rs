@@ -25,8 +25,9 @@ fn templates() -> BTreeMap<String, Value> {
     let mut found = BTreeMap::from([(ROOT.to_owned(), yaml(ROOT))]);
     for folder in ["stacks", "iam"] {
         for entry in std::fs::read_dir(infra().join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".yaml") {
+            let file = entry.unwrap().path();
+            if file.extension().is_some_and(|kind| kind == "yaml") {
+                let name = file.file_name().unwrap().to_str().unwrap();
                 let path = format!("{folder}/{name}");
                 let template = yaml(&path);
                 found.insert(path, template);

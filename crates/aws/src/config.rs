@@ -6,8 +6,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::http_client::{self, Roots};
 
 /// Bounds of every AWS call. The invocation's own deadline is put around the whole of its work, apart from these.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +36,15 @@ impl Default for CallLimits {
 /// The configuration that clients are made from, for crates that name no AWS crate themselves.
 pub type SharedConfig = SdkConfig;
 
-/// Region, credentials and endpoints from the usual variables and files.
+/// For functions: region, credentials and endpoints from the usual variables and files. Endpoints are believed by
+/// Amazon's certificates, or by those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
 pub async fn load(limits: CallLimits) -> SharedConfig {
-    loader(limits).load().await
+    loader(limits, Roots::Amazon).load().await
+}
+
+/// For operators: as [`load`], but endpoints are believed by the certificates of their machine.
+pub async fn load_for_operator(limits: CallLimits) -> SharedConfig {
+    loader(limits, Roots::System).load().await
 }
 
 /// As [`load`], for an emulator at `endpoint`: nothing comes from variables or files.
@@ -48,7 +54,7 @@ pub async fn load_local(
     region: &str,
     credentials: Credentials,
 ) -> SharedConfig {
-    loader(limits)
+    loader(limits, Roots::System)
         .endpoint_url(endpoint)
         .region(Region::new(region.to_owned()))
         .credentials_provider(credentials)
@@ -57,12 +63,9 @@ pub async fn load_local(
 }
 
 /// One HTTPS connector (rustls on ring) for all clients that are made from the configuration.
-fn loader(limits: CallLimits) -> ConfigLoader {
-    let http_client = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+fn loader(limits: CallLimits, roots: Roots) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client)
+        .http_client(http_client::new(limits.connect, roots))
         .retry_config(RetryConfig::standard().with_max_attempts(limits.attempts_max))
         .timeout_config(
             TimeoutConfig::builder()

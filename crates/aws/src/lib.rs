@@ -1,6 +1,7 @@
 //! AWS behind Cutover's ports. The only crate that names `aws-sdk-*`: one file per port, a feature per service.
 
 pub mod config;
+mod http_client;
 
 // For payments.
 pub mod call;

@@ -24,11 +24,8 @@ impl SecretsManager {
 
 impl Secrets for SecretsManager {
     async fn get(&self, id: &str) -> Result<SecretText, CallError> {
-        let answer = self
-            .client
-            .get_secret_value()
-            .secret_id(id)
-            .send()
+        let reading = self.client.get_secret_value().secret_id(id).send();
+        let answer = Box::pin(reading)
             .await
             .map_err(|error| call::error("get secret", &error))?;
         answer

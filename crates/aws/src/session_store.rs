@@ -149,12 +149,14 @@ impl DynamoSessions {
         operation: &'static str,
         id: &SessionId,
     ) -> Result<Option<Item>, CallError> {
-        self.client
+        let reading = self
+            .client
             .get_item()
             .table_name(&self.table)
             .key(KEY, session_item::text(id.as_str()))
             .consistent_read(true)
-            .send()
+            .send();
+        Box::pin(reading)
             .await
             .map(|answer| answer.item)
             .map_err(|error| call::error(operation, &error))
@@ -248,7 +250,7 @@ impl SessionStore for DynamoSessions {
         before: Timestamp,
         limit: u16,
     ) -> Result<Vec<SessionId>, CallError> {
-        let answer = self
+        let asking = self
             .client
             .query()
             .table_name(&self.table)
@@ -259,7 +261,8 @@ impl SessionStore for DynamoSessions {
             .expression_attribute_values(":shard", session_item::text(&shard.to_string()))
             .expression_attribute_values(":before", session_item::number(before.ms()))
             .limit(i32::from(limit))
-            .send()
+            .send();
+        let answer = Box::pin(asking)
             .await
             .map_err(|error| call::error("query leases", &error))?;
         let ids = answer

@@ -150,7 +150,8 @@ impl SessionWrite {
         operation: &'static str,
     ) -> Result<Sent, CallError> {
         let Self(change) = self;
-        let sent = client
+        // On the heap, as every call here: the future of an SDK's call is large, and all that await it would copy it.
+        let sending = client
             .update_item()
             .table_name(table)
             .key(KEY, change.key)
@@ -159,9 +160,8 @@ impl SessionWrite {
             .set_expression_attribute_names(Some(change.names))
             .set_expression_attribute_values(Some(change.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
+            .send();
+        match Box::pin(sending).await {
             Ok(_) => Ok(Sent::Done),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
@@ -239,12 +239,11 @@ pub(crate) async fn transact(
     both: [TransactWriteItem; 2],
     operation: &'static str,
 ) -> Result<Sent, CallError> {
-    let sent = client
+    let sending = client
         .transact_write_items()
         .set_transact_items(Some(both.into()))
-        .send()
-        .await;
-    match sent {
+        .send();
+    match Box::pin(sending).await {
         Ok(_) => Ok(Sent::Done),
         Err(error) => match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {

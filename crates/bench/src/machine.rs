@@ -22,6 +22,7 @@ pub fn describe(peers: &Path) -> Machine {
     Machine {
         processor: processor().unwrap_or_default(),
         cores: std::thread::available_parallelism().map_or(0, usize::from),
+        load_before: load(),
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
             .unwrap_or_default()
             .trim()
@@ -33,6 +34,11 @@ pub fn describe(peers: &Path) -> Machine {
             .filter_map(|(name, said)| Some((name.to_owned(), said?)))
             .collect(),
     }
+}
+
+fn load() -> Option<f64> {
+    let averages = fs::read_to_string("/proc/loadavg").ok()?;
+    averages.split_whitespace().next()?.parse().ok()
 }
 
 fn processor() -> Option<String> {

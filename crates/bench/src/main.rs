@@ -40,6 +40,10 @@ struct Arguments {
     only: Vec<String>,
 }
 
+const SWITCH: &str = "environment-switcher";
+const ROTATION: &str = "secret-rotation";
+const OTHERS: [&str; 2] = [SWITCH, ROTATION];
+
 /// Payments of a process that makes its clients for each: it is slow, and its times differ little.
 const WARM_IN_HANDLER: usize = 25;
 
@@ -61,6 +65,9 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let subjects = subjects(arguments);
+    if subjects.is_empty() && OTHERS.iter().all(|name| other(arguments, name).is_none()) {
+        return Err("there is nothing to measure: make bench builds it first".into());
+    }
     let plan = measure::Plan {
         processes: usize::from(arguments.processes),
         warm: usize::from(arguments.warm),
@@ -70,6 +77,8 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             .map(|us| Duration::from_micros((*us).into()))
             .collect(),
     };
+    // Before the run makes a load of its own.
+    let machine = machine::describe(&arguments.peers);
     let world = World::start(Duration::ZERO).await;
     let total = plan.processes;
     let all = measure::run(&world, &subjects, &plan, |done| {
@@ -77,7 +86,7 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     })
     .await?;
     let functions = others(&world, arguments, &plan).await?;
-    let report = Report::of(machine::describe(&arguments.peers), total, &all, functions);
+    let report = Report::of(machine, total, &all, functions);
     let markdown = table::markdown(&report);
     println!("\n{markdown}");
     fs::create_dir_all(&arguments.out)?;
@@ -101,10 +110,10 @@ async fn others(
 ) -> Result<Vec<FunctionRow>, Box<dyn Error>> {
     let delay = plan.delays.iter().max().copied().unwrap_or_default();
     let mut rows = Vec::new();
-    if let Some(switch) = other(arguments, "environment-switcher") {
+    if let Some(switch) = other(arguments, SWITCH) {
         rows.push(functions::ticks(world, &switch, plan.processes, delay).await?);
     }
-    if let Some(rotation) = other(arguments, "secret-rotation") {
+    if let Some(rotation) = other(arguments, ROTATION) {
         rows.push(functions::rotations(world, &rotation, plan.processes, delay).await?);
     }
     Ok(rows)

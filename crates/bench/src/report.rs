@@ -59,6 +59,8 @@ pub struct Machine {
     pub cores: usize,
     /// The kernel's release.
     pub kernel: String,
+    /// Processes that wanted a processor in the minute before, on average: on a quiet machine less than one.
+    pub load_before: Option<f64>,
     /// Commit of the project, with `-dirty` if it was changed.
     pub commit: String,
     /// Versions of what subjects and services are made of.

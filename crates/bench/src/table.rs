@@ -41,7 +41,7 @@ const FUNCTION_COLUMNS: [&str; 11] = [
 /// The whole run.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
-    let mut text = String::new();
+    let mut text = machine(report);
     for delay in report.delays() {
         let limit = report
             .limits
@@ -74,6 +74,25 @@ pub fn markdown(report: &Report) -> String {
     let rows = report.targets.iter().map(target);
     text.push_str(&table(&with_header(header, rows)));
     text
+}
+
+fn machine(report: &Report) -> String {
+    let machine = &report.machine;
+    let versions = machine.versions.iter();
+    let versions: Vec<String> = versions
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let load = machine.load_before.unwrap_or_default();
+    format!(
+        "{} processes of each subject; {} cores ({}), load before the run {load}, kernel {}, {}; commit {}. Times in \
+         ms, sizes in MB.\n\n",
+        report.processes,
+        machine.cores,
+        machine.processor,
+        machine.kernel,
+        versions.join(", "),
+        machine.commit,
+    )
 }
 
 fn cells(row: &Row) -> Vec<String> {

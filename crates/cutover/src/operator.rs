@@ -129,7 +129,7 @@ async fn ask(target: &Target, payload: Value) -> Result<Value, String> {
             payload.insert(name.to_owned(), json!(value));
         }
     }
-    let config = config::load(CallLimits::default()).await;
+    let config = config::load_for_operator(CallLimits::default()).await;
     let function = format!("environment-switcher-{}", target.environment);
     Invoker::new(&config)
         .invoke(&function, &Value::Object(payload))

@@ -134,7 +134,12 @@ impl<S: Secrets> SqlLedger<S> {
         let limit = CONNECT_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
         let connecting = async {
             let credentials = self.credentials().await?;
-            Connection::open(&credentials, self.config.ca_bundle.as_deref()).await
+            // On the heap: the future is large and seldom needed, and all that await it would copy it.
+            Box::pin(Connection::open(
+                &credentials,
+                self.config.ca_bundle.as_deref(),
+            ))
+            .await
         };
         let connection = timeout(limit, connecting)
             .await
@@ -159,6 +164,11 @@ impl<S: Secrets> SqlLedger<S> {
             .map_err(|error| Failure::new(Applied::No, Remedy::None, error))?;
         *self.credentials.borrow_mut() = Some(credentials.clone());
         Ok(credentials)
+    }
+
+    /// The secret is read again before the next login.
+    fn forget_credentials(&self) {
+        *self.credentials.borrow_mut() = None;
     }
 
     fn keep(&self, mut kept: Kept) {
@@ -208,7 +218,7 @@ impl<S: Secrets> SqlLedger<S> {
                 Remedy::Again | Remedy::Reconnect => false,
             };
             if failure.remedy == Remedy::ReadSecret {
-                *self.credentials.borrow_mut() = None;
+                self.forget_credentials();
             }
             if hopeless || attempt == ATTEMPTS_MAX || Instant::now() + WAIT >= until {
                 return Err(CallError {
@@ -272,6 +282,14 @@ impl Ask<Option<Found>> for Find<'_> {
 }
 
 impl<S: Secrets> Ledger for SqlLedger<S> {
+    async fn connect(&self, budget: Duration) {
+        match self.connection(Instant::now() + budget).await {
+            Ok(kept) => *self.kept.borrow_mut() = Some(kept),
+            Err(failure) if failure.remedy == Remedy::ReadSecret => self.forget_credentials(),
+            Err(_) => {}
+        }
+    }
+
     async fn post(
         &self,
         claim: &Claim,

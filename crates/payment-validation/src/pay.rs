@@ -1,7 +1,9 @@
-//! A payment from claim to completion: three remote calls one after the other, of which the second is two at once.
+//! A payment from claim to completion: three remote calls one after the other, of which the second is two at once. A
+//! sandbox that has no connection to its ledger makes one while it claims.
 //!
 //! Nothing is decided here: [`session::decide`] and [`settle::settle`] are asked, and what they say is done.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use cutover_domain::payment::session::{self, Attempt, Decision, Footing, Response, State};
@@ -14,6 +16,8 @@ use cutover_ports::payment::{CallError, Ledger, Secrets, SessionStore, Transacti
 
 use crate::hash_keys::HashKeys;
 use crate::hops::{Hop, Hops};
+use crate::meanwhile::Meanwhile;
+use crate::post::LEDGER_GRACE;
 
 /// With less time than this left, a payment is not begun: it could not be finished.
 const TIME_TO_BEGIN: Duration = Duration::from_millis(500);
@@ -102,6 +106,26 @@ where
             let effect = self.effect_so_far(&order, deadline).await;
             return Err(not_begun(Code::OutOfTime, effect).into());
         }
+        let left = reserve(deadline, TIME_TO_END).saturating_sub(LEDGER_GRACE);
+        let mut connecting = pin!(self.ledger.connect(left));
+        let mut connecting = Meanwhile::new(connecting.as_mut());
+        let claiming = self.claim_order(order, owner, deadline, hops);
+        match connecting.during(claiming).await? {
+            Claimed::Held(held) => self.execute(*held, deadline, hops, connecting).await,
+            Claimed::Replay(response) => Ok(Paid {
+                response,
+                replayed: true,
+            }),
+        }
+    }
+
+    async fn claim_order(
+        &self,
+        order: Order,
+        owner: String,
+        deadline: Deadline,
+        hops: &mut Hops,
+    ) -> Result<Claimed, Failure> {
         let claim = self.claim_of(order, deadline).await?;
         let attempt = Attempt {
             owner,
@@ -110,13 +134,7 @@ where
             deadline: Timestamp::from_ms(deadline.at_ms()),
         };
         let claiming = self.claim(claim, &attempt, deadline);
-        match hops.timed(Hop::Claim, claiming).await? {
-            Claimed::Held(held) => self.execute(*held, deadline, hops).await,
-            Claimed::Replay(response) => Ok(Paid {
-                response,
-                replayed: true,
-            }),
-        }
+        hops.timed(Hop::Claim, claiming).await
     }
 
     async fn claim_of(&self, order: Order, deadline: Deadline) -> Result<Claim, Failure> {
@@ -221,8 +239,11 @@ where
         held: Held,
         deadline: Deadline,
         hops: &mut Hops,
+        connecting: Meanwhile<'_>,
     ) -> Result<Paid, Failure> {
-        let posted = self.post(&held.session.claim, deadline, hops).await;
+        let posted = self
+            .post(&held.session.claim, deadline, hops, connecting)
+            .await;
         let orphaned = match &posted.posting {
             // The object that was written at the same time has no row, and no attempt can give it one.
             Posting::TransactionExists | Posting::Voided => {

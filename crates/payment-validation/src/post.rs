@@ -1,6 +1,6 @@
 //! The effect: the ledger's row or tombstone, and the log object.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cutover_domain::payment::record::LogObject;
 use cutover_domain::payment::settle::Posting;
@@ -9,10 +9,11 @@ use cutover_lambda::Deadline;
 use cutover_ports::payment::{Applied, CallError, Ledger, Secrets, SessionStore, TransactionLog};
 
 use crate::hops::{Hop, Hops};
+use crate::meanwhile::Meanwhile;
 use crate::pay::{Payments, TIME_TO_END, bounded, reserve};
 
 /// How much earlier than its caller the ledger gives up: it alone knows whether anything was sent.
-const LEDGER_GRACE: Duration = Duration::from_millis(50);
+pub(crate) const LEDGER_GRACE: Duration = Duration::from_millis(50);
 
 /// What ledger and log said of a payment.
 pub(crate) struct Posted {
@@ -43,13 +44,22 @@ where
     T: TransactionLog,
     K: Secrets,
 {
-    /// Ledger and log, at once.
-    pub(crate) async fn post(&self, claim: &Claim, deadline: Deadline, hops: &mut Hops) -> Posted {
+    /// Ledger and log, at once. The ledger's part begins with what is left to be done until it is connected.
+    pub(crate) async fn post(
+        &self,
+        claim: &Claim,
+        deadline: Deadline,
+        hops: &mut Hops,
+        connecting: Meanwhile<'_>,
+    ) -> Posted {
         let object = LogObject::of(claim);
         let left = reserve(deadline, TIME_TO_END);
-        let posting = self
-            .ledger
-            .post(claim, self.color, left.saturating_sub(LEDGER_GRACE));
+        let until = Instant::now() + left.saturating_sub(LEDGER_GRACE);
+        let posting = async {
+            connecting.await;
+            let budget = until.saturating_duration_since(Instant::now());
+            self.ledger.post(claim, self.color, budget).await
+        };
         let posting = bounded(left, "post to ledger", posting);
         let logging = bounded(left, "put log object", self.log.put(&object));
         let (posted, logged) = hops

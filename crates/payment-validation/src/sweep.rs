@@ -14,6 +14,7 @@ use cutover_ports::payment::{
 use serde_json::{Value, json};
 
 use crate::hops::Hops;
+use crate::meanwhile::Meanwhile;
 use crate::pay::{Payments, TIME_TO_END, bounded, now, reserve};
 
 /// Sessions of one shard that a sweep looks at: 16 times as many in all. The next sweep is a minute away.
@@ -170,8 +171,8 @@ where
         let posted = match &plan {
             Plan::Void(_) => self.void(&taken.claim, deadline).await,
             _ => {
-                self.post(&taken.claim, deadline, &mut Hops::default())
-                    .await
+                let (hops, connected) = (&mut Hops::default(), Meanwhile::idle());
+                self.post(&taken.claim, deadline, hops, connected).await
             }
         };
         if posted.posting == Posting::Fenced {

@@ -172,7 +172,9 @@ async fn an_old_payment_is_voided_and_a_slow_attempt_cannot_write_it() {
     let report = sweep(&world).await;
     assert_eq!((report.voided, report.orphans, report.finished), (1, 1, 0));
     assert_eq!(states(&world), [State::Voided]);
-    let posted = world.post(&slow, deadline(), &mut Hops::default()).await;
+    let posted = world
+        .post(&slow, deadline(), &mut Hops::default(), Meanwhile::idle())
+        .await;
     assert_eq!(
         posted.posting,
         cutover_domain::payment::settle::Posting::Voided

@@ -95,6 +95,10 @@ pub trait SessionStore {
 
 /// The ledger of one color.
 pub trait Ledger {
+    /// Connects, unless there is a connection that can be used. What goes wrong here, the call that needs the connection
+    /// meets again, and reports.
+    fn connect(&self, budget: Duration) -> impl Future<Output = ()>;
+
     /// Writes the row of a claim, if `color` may write, and says what stands.
     ///
     /// Sending the same claim again is harmless: it answers with the row that is there.

@@ -216,6 +216,8 @@ impl FakeLedger {
 }
 
 impl Ledger for FakeLedger {
+    async fn connect(&self, _: Duration) {}
+
     async fn post(&self, claim: &Claim, color: Color, _: Duration) -> Result<Posting, CallError> {
         self.faults
             .run("insert payment", || self.insert(claim, color))

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: done, or nothing found. 1: findings. 2: the command line or a template can't be read."""
     parser = argparse.ArgumentParser(prog="infra_tools", description=__doc__)
     parser.add_argument("--infra", type=Path, default=Path("infra"), help="folder of the templates (%(default)s)")
-    parser.add_argument("--tools", type=Path, default=Path("run/tools"), help="where the checks' programs are (%(default)s)")
+    parser.add_argument(
+        "--tools", type=Path, default=Path("run/tools"), help="where the checks' programs are (%(default)s)"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("generate", help="write what is generated from the templates")
     check = commands.add_parser("check", help="check the templates; the exit code is 1 if anything is found")

@@ -57,12 +57,17 @@ def check(templates: Sequence[Template], infra: Path) -> Outcome:
 def _counts(entries: dict[str, dict[str, Any]]) -> str:
     plainly = sum(1 for entry in entries.values() if "decided" not in entry)
     otherwise = sum(1 for entry in entries.values() if "decided" in entry and entry.get("met"))
-    return f"{plainly} met as asked, {otherwise} met otherwise by a decision, {len(entries) - plainly - otherwise} dropped by a decision"
+    dropped = len(entries) - plainly - otherwise
+    return f"{plainly} met as asked, {otherwise} met otherwise by a decision, {dropped} dropped by a decision"
 
 
 def _entries(infra: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     entries: dict[str, dict[str, Any]] = documents.read(infra / "requirements.yaml")
-    problems = [f"{number}: is neither met nor decided: it is missing in infra/requirements.yaml" for number in NUMBERS if number not in entries]
+    problems = [
+        f"{number}: is neither met nor decided: it is missing in infra/requirements.yaml"
+        for number in NUMBERS
+        if number not in entries
+    ]
     problems += [f"{number}: no such number, they end at {NUMBERS[-1]}" for number in entries if number not in NUMBERS]
     if list(entries) != sorted(entries):
         problems.append("infra/requirements.yaml: the numbers are in order")

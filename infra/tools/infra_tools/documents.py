@@ -1,4 +1,4 @@
-"""Reads a CloudFormation template in YAML as CloudFormation does, and refuses what would be read otherwise elsewhere."""
+"""Reads a CloudFormation template in YAML as CloudFormation does, and refuses what others would read otherwise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Loader(yaml.SafeLoader):
         return DocumentError(self.path, mark.line + 1 if mark else 1, problem)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # its stubs have no types
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise self.refuse(event.start_mark, "CloudFormation takes no anchors and aliases: write the value out")
         return super().compose_node(parent, index)
@@ -71,7 +71,7 @@ def _short_tag(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
         value = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
-    else:
+    elif isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
@@ -81,7 +81,7 @@ def _short_tag(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:int", _number)
 _Loader.add_constructor("tag:yaml.org,2002:bool", _truth)
 # A date stays the word that it is: a policy's Version.
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))
 _Loader.add_multi_constructor("!", _short_tag)
 
 

@@ -17,8 +17,12 @@ def check(templates: Sequence[Template], infra: Path) -> Outcome:
     listed = documents.read(infra / "drift.yaml")
     detected, exceptions = list(listed["detected"]), dict(listed["not detected"])
     used = {resource["Type"] for template in templates for resource in template.resources.values()}
-    findings = [f"{name} is in use and not in infra/drift.yaml" for name in sorted(used - set(detected) - set(exceptions))]
-    findings += [f"{name} is in infra/drift.yaml and not in use" for name in sorted((set(detected) | set(exceptions)) - used)]
+    findings = [
+        f"{name} is in use and not in infra/drift.yaml" for name in sorted(used - set(detected) - set(exceptions))
+    ]
+    findings += [
+        f"{name} is in infra/drift.yaml and not in use" for name in sorted((set(detected) | set(exceptions)) - used)
+    ]
     for name in sorted(used & set(detected)):
         if not registry.detects_drift(name):
             findings.append(f"{name}: the registry has no read handler for it, so drift is not detected")

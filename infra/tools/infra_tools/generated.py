@@ -46,7 +46,9 @@ def check(templates: Sequence[Template], infra: Path) -> Outcome:
     """What stands in the repository is what would be generated now."""
     files = render(templates, infra)
     findings = [problem for path, text in files.items() if (problem := _difference(path, text, infra))]
-    findings += [f"{path.relative_to(infra.parent)} is generated no more: make generate" for path in _stray(files, infra)]
+    findings += [
+        f"{path.relative_to(infra.parent)} is generated no more: make generate" for path in _stray(files, infra)
+    ]
     return Outcome(len(files), findings, "generated files are up to date" if not findings else "make generate")
 
 
@@ -61,7 +63,9 @@ def _difference(path: Path, text: str, infra: Path) -> str:
     present = path.read_text(encoding="utf-8")
     if present == text:
         return ""
-    lines = list(difflib.unified_diff(present.splitlines(), text.splitlines(), "committed", "generated", lineterm="", n=0))
+    lines = list(
+        difflib.unified_diff(present.splitlines(), text.splitlines(), "committed", "generated", lineterm="", n=0)
+    )
     changes = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
     more = f"\n      and {len(changes) - SHOWN_LINES} lines more" if len(changes) > SHOWN_LINES else ""
     shown = "".join(f"\n      {line}" for line in changes[:SHOWN_LINES])

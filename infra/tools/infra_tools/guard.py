@@ -19,14 +19,16 @@ from .views import views
 _EXPECTED = ("PASS", "FAIL", "SKIP")
 _RULE = re.compile(r"^rule (\w+)", re.MULTILINE)
 _RESOURCE = re.compile(r"/Resources/(\w+)")
-_TIMEOUT_SECONDS = 300
+_TIMEOUT_SECONDS = 900
 
 
 def check(templates: Sequence[Template], infra: Path, binary: Path, scratch: Path) -> Outcome:
     """Both: the templates against the rules, and each suppression against what it suppresses."""
     rules = rule_names(infra / "guard")
     findings = [str(finding) for finding in _run(templates, infra, binary, scratch)]
-    suppressing = [t for t in templates if any("guard" in resource.get("Metadata", {}) for resource in t.resources.values())]
+    suppressing = [
+        t for t in templates if any("guard" in resource.get("Metadata", {}) for resource in t.resources.values())
+    ]
     bare = {*_run(suppressing, infra, binary, scratch, bare=True), *inventory.findings(suppressing)}
     findings += suppression.problems(suppressing, {*rules, *inventory.RULES}, bare)
     suppressed = sum(len(suppression.rules_of(resource)) for t in suppressing for resource in t.resources.values())
@@ -38,7 +40,9 @@ def rule_names(folder: Path) -> list[str]:
     return [name for path in sorted(folder.glob("*.guard")) for name in _RULE.findall(path.read_text(encoding="utf-8"))]
 
 
-def _run(templates: Sequence[Template], infra: Path, binary: Path, scratch: Path, *, bare: bool = False) -> list[Finding]:
+def _run(
+    templates: Sequence[Template], infra: Path, binary: Path, scratch: Path, *, bare: bool = False
+) -> list[Finding]:
     if not templates:
         return []
     folder = scratch / ("bare" if bare else "views")
@@ -106,11 +110,9 @@ def _first_path(node: Any) -> str:
         path = node.get("path")
         if isinstance(path, str) and path.startswith("/"):
             return path
-        children = node.values()
-    elif isinstance(node, list):
-        children = node
-    else:
+    elif not isinstance(node, list):
         return ""
+    children = node.values() if isinstance(node, dict) else node
     return next((path for path in map(_first_path, children) if path), "")
 
 
@@ -132,7 +134,9 @@ def check_rules(infra: Path, binary: Path) -> Outcome:
                 findings.append(f"{tested['rule_file']}: {case['name']}: {failed['name']}: {failed}")
     findings += [f"stderr of cfn-guard: {line}" for line in done.stderr.splitlines() if "DEPRECATION" in line]
     rules = rule_names(folder)
-    findings += [f"{name} has a name that another rule has" for name in sorted({n for n in rules if rules.count(n) > 1})]
+    findings += [
+        f"{name} has a name that another rule has" for name in sorted({n for n in rules if rules.count(n) > 1})
+    ]
     findings += _untested(folder, rules)
     return Outcome(len(list(folder.glob("*.guard"))), findings, f"{len(rules)} rules, {cases} cases")
 

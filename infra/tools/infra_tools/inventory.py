@@ -37,7 +37,9 @@ RULES = (TAGS_RULE, NAMES_RULE)
 
 def check(templates: Sequence[Template]) -> Outcome:
     """Tags on what is taggable, the environment in each name."""
-    suppressed = {(t.name, i, rule) for t in templates for i, resource in t.resources.items() for rule in rules_of(resource)}
+    suppressed = {
+        (t.name, i, rule) for t in templates for i, resource in t.resources.items() for rule in rules_of(resource)
+    }
     found = [f for f in findings(templates) if (f.template, f.resource, f.rule) not in suppressed]
     tagged = sum(1 for t in templates for r in t.resources.values() if registry.tag_property(r["Type"]))
     return Outcome(len(templates), [str(finding) for finding in found], f"{tagged} taggable resources")
@@ -72,7 +74,11 @@ def _name(resource: dict[str, Any]) -> Iterator[str]:
         return
     settable = set(schema["properties"]) - {path.rsplit("/", 1)[-1] for path in schema.get("readOnlyProperties", [])}
     properties = resource.get("Properties", {})
-    own = [name for name in NAME_PROPERTIES if name in settable and f"/properties/{name}" in schema.get("createOnlyProperties", [])]
+    own = [
+        name
+        for name in NAME_PROPERTIES
+        if name in settable and f"/properties/{name}" in schema.get("createOnlyProperties", [])
+    ]
     if resource["Type"] in NAMED_TYPES:
         own.append("Name")
     if resource["Type"] == "AWS::ECS::TaskDefinition":

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .results import Outcome
 from .templates import Template
 
-_TIMEOUT_SECONDS = 300
+_TIMEOUT_SECONDS = 900
 
 
 def check(templates: Sequence[Template]) -> Outcome:
@@ -24,7 +25,9 @@ def check(templates: Sequence[Template]) -> Outcome:
             for rule in config.get("ignore_checks", []):
                 ignored += 1
                 if rule not in metadata["cfn-lint"].get("Reasons", {}):
-                    findings.append(f"{template.name}: {where}: ignores {rule} without a reason in Metadata, cfn-lint, Reasons")
+                    findings.append(
+                        f"{template.name}: {where}: ignores {rule} without a reason in Metadata, cfn-lint, Reasons"
+                    )
     return Outcome(len(templates), findings, f"informational rules too, {ignored} ignored with a reason")
 
 
@@ -45,7 +48,7 @@ def run(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _metadata(template: Template) -> list[tuple[str, dict]]:
+def _metadata(template: Template) -> list[tuple[str, dict[str, Any]]]:
     found = [("template", template.body.get("Metadata", {}))]
     found += [(logical_id, resource.get("Metadata", {})) for logical_id, resource in template.resources.items()]
     return found

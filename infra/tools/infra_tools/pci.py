@@ -1,4 +1,4 @@
-"""infra/guard/RULES.md: each rule with its requirement of PCI DSS, the resources that it looks at, and the exceptions."""
+"""infra/guard/RULES.md: each rule with its requirement of PCI DSS, the resources it looks at, and the exceptions."""
 
 from __future__ import annotations
 
@@ -100,8 +100,16 @@ def rules(folder: Path) -> Iterator[Rule]:
 def render(templates: Sequence[Template], infra: Path) -> str:
     """The page."""
     lines = [_HEAD]
-    for rule in sorted(rules(infra / "guard"), key=lambda r: ([int(part) for part in r.requirement.split(".")], r.name)):
-        cells = (rule.requirement, REQUIREMENTS[rule.requirement], f"`{rule.name}`", "; ".join(rule.messages), _resources(rule, templates))
+    for rule in sorted(
+        rules(infra / "guard"), key=lambda r: ([int(part) for part in r.requirement.split(".")], r.name)
+    ):
+        cells = (
+            rule.requirement,
+            REQUIREMENTS[rule.requirement],
+            f"`{rule.name}`",
+            "; ".join(rule.messages),
+            _resources(rule, templates),
+        )
         lines.append(_row(cells))
     lines.append(_SUPPRESSED)
     for template in templates:

@@ -1,4 +1,4 @@
-"""Runs checkov over the templates, without network. What it finds wrong is explained in `infra/checkov.yaml` or mended."""
+"""Runs checkov over the templates, without network. What it finds is mended, or explained in `infra/checkov.yaml`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .results import Outcome
 from .templates import Template
 
 MIN_REASON_LENGTH = 20
-_TIMEOUT_SECONDS = 300
+_TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,17 @@ def run(program: Path, names: dict[Path, str], folder: Path) -> tuple[int, list[
     """How many checks passed, and which failed. The templates are in `folder`."""
     # By relative paths: checkov takes a long path of a checkout for a secret key of AWS (CKV_AWS_45).
     files = [argument for path in names for argument in ("--file", str(path.relative_to(folder)))]
-    command = [str(program), "--framework", "cloudformation", "--skip-download", "--quiet", "--compact", "--output", "json", *files]
+    command = [
+        str(program),
+        "--framework",
+        "cloudformation",
+        "--skip-download",
+        "--quiet",
+        "--compact",
+        "--output",
+        "json",
+        *files,
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, cwd=folder,
         env={**os.environ, "LOG_LEVEL": "ERROR", "CHECKOV_RUN_SCA_PACKAGE_SCAN": "false"},
@@ -89,5 +99,11 @@ def run(program: Path, names: dict[Path, str], folder: Path) -> tuple[int, list[
     by_path = {f"/{path.relative_to(folder)}": name for path, name in names.items()}
     failures = []
     for item in report["results"]["failed_checks"]:
-        failures.append(Failure(item["check_id"], f"{by_path[item['file_path']]}: {item['resource'].rsplit('.', 1)[-1]}", item["check_name"]))
+        failures.append(
+            Failure(
+                item["check_id"],
+                f"{by_path[item['file_path']]}: {item['resource'].rsplit('.', 1)[-1]}",
+                item["check_name"],
+            )
+        )
     return report["summary"]["passed"], failures

@@ -9,8 +9,8 @@ from .templates import Template
 
 #: Entries of a template's section at most.
 SECTION_ENTRIES = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
-#: Bytes of a template in a request. A nested template keeps to it, so that it can be validated or tried by itself; the root
-#: needs the bucket of what it nests, and is read from there.
+#: Bytes of a template in a request. A nested template keeps to it, so that it can be validated or tried by itself;
+#: the root needs the bucket of what it nests, and is read from there.
 BODY_BYTES = 51_200
 #: Bytes of a template that is read from a bucket.
 OBJECT_BYTES = 1_000_000

@@ -47,5 +47,7 @@ def _types(templates: Sequence[Template]) -> str:
 def _resources(template: Template) -> str:
     lines = [f"## {template.name}", "", "| logical id | type | condition |", "| --- | --- | --- |"]
     for logical_id, resource in template.resources.items():
-        lines.append(f"| `{logical_id}` | `{resource['Type']}` | {resource.get('Condition', '')} |".replace("|  |", "| |"))
+        lines.append(
+            f"| `{logical_id}` | `{resource['Type']}` | {resource.get('Condition', '')} |".replace("|  |", "| |")
+        )
     return "\n".join(lines) + "\n"

@@ -25,9 +25,10 @@ def views(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _branches(value: Any) -> list[Any] | None:
-    if isinstance(value, dict) and list(value) == [_IF] and isinstance(value[_IF], list) and len(value[_IF]) == 3:
-        return value[_IF]
-    return None
+    if not isinstance(value, dict) or list(value) != [_IF]:
+        return None
+    found = value[_IF]
+    return found if isinstance(found, list) and len(found) == 3 else None
 
 
 def _depth(value: Any) -> int:

@@ -17,7 +17,9 @@ Outputs: { VpcId: { Value: !Ref Vpc } }
 """
 
 
-def root(parameters: str = "{ Needed: a }", reads: str = "!GetAtt Network.Outputs.VpcId", url: str = "stacks/network.yaml") -> str:
+def root(
+    parameters: str = "{ Needed: a }", reads: str = "!GetAtt Network.Outputs.VpcId", url: str = "stacks/network.yaml"
+) -> str:
     return f"""
 Parameters: {{ TemplatePrefix: {{ Type: String }} }}
 Resources:
@@ -37,8 +39,14 @@ def test_what_fits_together(write: Write, infra: Path) -> None:
     [
         (root("{}"), "root: Network: does not pass Needed, which network needs"),
         (root("{ Needed: a, Other: b }"), "root: Network: passes Other, which network does not take"),
-        (root(reads="!GetAtt Network.Outputs.Gone"), "root: reads Network.Outputs.Gone, which network does not put out"),
-        (root(reads='!Sub "x-${Network.Outputs.Gone}"'), "root: reads Network.Outputs.Gone, which network does not put out"),
+        (
+            root(reads="!GetAtt Network.Outputs.Gone"),
+            "root: reads Network.Outputs.Gone, which network does not put out",
+        ),
+        (
+            root(reads='!Sub "x-${Network.Outputs.Gone}"'),
+            "root: reads Network.Outputs.Gone, which network does not put out",
+        ),
         (root(url="stacks/gone.yaml"), "root: Network: its TemplateURL names no template of infra"),
         ("Transform: AWS::Serverless-2016-10-31\n" + root(), "root: has a Transform"),
     ],
@@ -70,17 +78,25 @@ def test_quotas(write: Write) -> None:
 def drift_of(write: Write, infra: Path, listed: str) -> list[str]:
     (infra / "drift.yaml").write_text(listed)
     types = ("AWS::KMS::Key", "AWS::SNS::TopicPolicy")
-    return drift.check(write("Resources: {" + ", ".join(f"R{i}: {{ Type: '{t}' }}" for i, t in enumerate(types)) + "}"), infra).findings
+    return drift.check(
+        write("Resources: {" + ", ".join(f"R{i}: {{ Type: '{t}' }}" for i, t in enumerate(types)) + "}"), infra
+    ).findings
 
 
 def test_drift(write: Write, infra: Path) -> None:
     reason = "AWS::SNS::TopicPolicy: there is no other way to say it"
     assert drift_of(write, infra, f"detected: ['AWS::KMS::Key']\nnot detected: {{ {reason} }}") == []
-    assert drift_of(write, infra, f"detected: []\nnot detected: {{ {reason} }}") == ["AWS::KMS::Key is in use and not in infra/drift.yaml"]
+    assert drift_of(write, infra, f"detected: []\nnot detected: {{ {reason} }}") == [
+        "AWS::KMS::Key is in use and not in infra/drift.yaml"
+    ]
     assert drift_of(write, infra, "detected: ['AWS::KMS::Key', 'AWS::SNS::TopicPolicy']\nnot detected: {}") == [
         "AWS::SNS::TopicPolicy: the registry has no read handler for it, so drift is not detected"
     ]
-    swapped = drift_of(write, infra, "detected: []\nnot detected: { 'AWS::KMS::Key': x, 'AWS::S3::Bucket': x, 'AWS::SNS::TopicPolicy': x }")
+    swapped = drift_of(
+        write,
+        infra,
+        "detected: []\nnot detected: { 'AWS::KMS::Key': x, 'AWS::S3::Bucket': x, 'AWS::SNS::TopicPolicy': x }",
+    )
     assert "AWS::KMS::Key: the registry has a read handler for it: list it under detected" in swapped
     assert "AWS::S3::Bucket is in infra/drift.yaml and not in use" in swapped
     assert "AWS::SNS::TopicPolicy: say why it is used though drift is not detected" in swapped
@@ -92,9 +108,18 @@ TAGS = ", ".join(f"{{ Key: {key}, Value: v }}" for key in inventory.TAGS)
 @pytest.mark.parametrize(
     ("resource", "problems"),
     [
-        (f"{{ Type: AWS::SNS::Topic, Properties: {{ TopicName: !Sub 'topic-${{EnvironmentName}}', Tags: [{TAGS}] }} }}", []),
-        ("{ Type: AWS::SNS::Topic, Properties: { TopicName: topic } }", ["has no tag Environment, Project", "TopicName does not contain"]),
-        (f"{{ Type: AWS::SNS::Topic, Properties: {{ Tags: [{TAGS}] }} }}", ["has no TopicName, so its name would be made up"]),
+        (
+            f"{{ Type: AWS::SNS::Topic, Properties: {{ TopicName: !Sub 'topic-${{EnvironmentName}}', Tags: [{TAGS}] }} }}",
+            [],
+        ),
+        (
+            "{ Type: AWS::SNS::Topic, Properties: { TopicName: topic } }",
+            ["has no tag Environment, Project", "TopicName does not contain"],
+        ),
+        (
+            f"{{ Type: AWS::SNS::Topic, Properties: {{ Tags: [{TAGS}] }} }}",
+            ["has no TopicName, so its name would be made up"],
+        ),
         ("{ Type: AWS::Lambda::Version, Properties: { FunctionName: !Ref Function } }", []),
         ("{ Type: AWS::EC2::Route, Properties: {} }", []),
         ("{ Type: Custom::Switch, Properties: {} }", []),
@@ -120,7 +145,10 @@ def test_a_check_that_breaks_is_a_finding_of_its_own() -> None:
         raise RuntimeError("no such program")
 
     results = run_all({"broken": broken, "fine": lambda: Outcome(2, [], "all well")}, workers=2)
-    assert [result.outcome.findings for result in results] == [["the check itself failed: RuntimeError: no such program"], []]
+    assert [result.outcome.findings for result in results] == [
+        ["the check itself failed: RuntimeError: no such program"],
+        [],
+    ]
     lines = table(results).splitlines()
     assert lines[0].split() == ["check", "files", "findings", "seconds"]
     assert lines[1].split()[:3] == ["broken", "0", "1"]

@@ -18,7 +18,9 @@ Outputs: { KeyId: { Value: !Ref Key } }
 """
 
 
-def findings(write: Write, infra: Path, monkeypatch, entries: str, numbers: tuple[str, ...] = ("R001",)) -> list[str]:
+def findings(
+    write: Write, infra: Path, monkeypatch: pytest.MonkeyPatch, entries: str, numbers: tuple[str, ...] = ("R001",)
+) -> list[str]:
     monkeypatch.setattr(coverage, "NUMBERS", numbers)
     (infra / "requirements.yaml").write_text(entries)
     (infra / "guard").mkdir(exist_ok=True)
@@ -43,7 +45,7 @@ def findings(write: Write, infra: Path, monkeypatch, entries: str, numbers: tupl
         "{ guard: KEYS_ROTATE }",
     ],
 )
-def test_met(write: Write, infra: Path, monkeypatch, matcher: str) -> None:
+def test_met(write: Write, infra: Path, monkeypatch: pytest.MonkeyPatch, matcher: str) -> None:
     assert findings(write, infra, monkeypatch, f"R001: {{ asks: Keys, met: [{matcher}] }}") == []
 
 
@@ -57,7 +59,10 @@ def test_met(write: Write, infra: Path, monkeypatch, matcher: str) -> None:
         ("{ in: network, path: Resources }", "there is no template network"),
         ("{ in: root, type: 'AWS::KMS::Key', count: 3 }", "root has 2 of AWS::KMS::Key, not 3"),
         ("{ in: root, type: 'AWS::S3::Bucket' }", "root has 0 of AWS::S3::Bucket, not one at least"),
-        ("{ in: root, path: Parameters.Name.AllowedPattern, is: b }", "Parameters.Name.AllowedPattern is ['^a$'], not 'b'"),
+        (
+            "{ in: root, path: Parameters.Name.AllowedPattern, is: b }",
+            "Parameters.Name.AllowedPattern is ['^a$'], not 'b'",
+        ),
         ("{ in: root, path: Parameters.Name.Default, is: b }", "root has nothing at Parameters.Name.Default"),
         ("{ in: root, path: 'Resources.Key.Properties.Tags.*.Value', has: table- }", "does not have 'table-'"),
         ("{ every: 'AWS::KMS::Key', path: Properties.Tags }", "root: Spare has nothing at Properties.Tags"),
@@ -67,7 +72,7 @@ def test_met(write: Write, infra: Path, monkeypatch, matcher: str) -> None:
         ("{ guard: GONE }", "GONE is no rule of infra/guard"),
     ],
 )
-def test_not_met(write: Write, infra: Path, monkeypatch, matcher: str, problem: str) -> None:
+def test_not_met(write: Write, infra: Path, monkeypatch: pytest.MonkeyPatch, matcher: str, problem: str) -> None:
     found = findings(write, infra, monkeypatch, f"R001: {{ asks: Keys, met: [{matcher}] }}")
     assert len(found) == 1
     assert problem in found[0]
@@ -77,18 +82,38 @@ def test_not_met(write: Write, infra: Path, monkeypatch, matcher: str, problem: 
     ("entries", "problem"),
     [
         ("R002: { asks: Keys, met: [{ root: [Key] }] }", "R001: is neither met nor decided: it is missing"),
-        ("R001: { asks: Keys, met: [] }\nR002: { asks: Keys, met: [{ root: [Key] }] }", "R001: is neither met nor decided"),
-        ("R001: { asks: Keys, decided: never }\nR002: { asks: Keys, met: [{ root: [Key] }] }", "R001: is neither met nor decided"),
-        ("R001: { met: [{ root: [Key] }] }\nR002: { asks: Keys, met: [{ root: [Key] }] }", "R001: does not say what is asked"),
-        ("R001: { asks: K, met: [{ root: [Key] }] }\nR003: { asks: K, met: [{ root: [Key] }] }", "R003: no such number"),
-        ("R002: { asks: K, met: [{ root: [Key] }] }\nR001: { asks: K, met: [{ root: [Key] }] }", "the numbers are in order"),
+        (
+            "R001: { asks: Keys, met: [] }\nR002: { asks: Keys, met: [{ root: [Key] }] }",
+            "R001: is neither met nor decided",
+        ),
+        (
+            "R001: { asks: Keys, decided: never }\nR002: { asks: Keys, met: [{ root: [Key] }] }",
+            "R001: is neither met nor decided",
+        ),
+        (
+            "R001: { met: [{ root: [Key] }] }\nR002: { asks: Keys, met: [{ root: [Key] }] }",
+            "R001: does not say what is asked",
+        ),
+        (
+            "R001: { asks: K, met: [{ root: [Key] }] }\nR003: { asks: K, met: [{ root: [Key] }] }",
+            "R003: no such number",
+        ),
+        (
+            "R002: { asks: K, met: [{ root: [Key] }] }\nR001: { asks: K, met: [{ root: [Key] }] }",
+            "the numbers are in order",
+        ),
         ("R001: { asks: K, meet: [] }\nR002: { asks: K, met: [{ root: [Key] }] }", "R001: has meet"),
     ],
 )
-def test_no_number_is_silent(write: Write, infra: Path, monkeypatch, entries: str, problem: str) -> None:
+def test_no_number_is_silent(
+    write: Write, infra: Path, monkeypatch: pytest.MonkeyPatch, entries: str, problem: str
+) -> None:
     found = findings(write, infra, monkeypatch, entries, ("R001", "R002"))
     assert any(problem in finding for finding in found), found
 
 
-def test_a_decision_is_enough(write: Write, infra: Path, monkeypatch) -> None:
-    assert findings(write, infra, monkeypatch, "R001: { asks: Tags of others, decided: They are those of another team. }") == []
+def test_a_decision_is_enough(write: Write, infra: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        findings(write, infra, monkeypatch, "R001: { asks: Tags of others, decided: They are those of another team. }")
+        == []
+    )

@@ -25,7 +25,9 @@ def rules(infra: Path) -> Path:
 
 
 def key(rotation: str, metadata: str = "") -> str:
-    return f"Resources: {{ Key: {{ Type: AWS::KMS::Key, {metadata} Properties: {{ EnableKeyRotation: {rotation} }} }} }}"
+    return (
+        f"Resources: {{ Key: {{ Type: AWS::KMS::Key, {metadata} Properties: {{ EnableKeyRotation: {rotation} }} }} }}"
+    )
 
 
 def suppressed(reason: str) -> str:
@@ -41,12 +43,23 @@ def suppressed(reason: str) -> str:
         (key("!If [C, true, true]"), None),
         (key("false", suppressed("keys of a test are gone before they could turn")), None),
         (key("false", suppressed("why not")), f"root: Key: suppresses {RULE} without a reason"),
-        (key("true", suppressed("keys of a test are gone before they could turn")), f"root: Key: suppresses {RULE} needlessly"),
-        (key("true", "Metadata: { guard: { SuppressedRules: [GONE] } },"), "root: Key: suppresses GONE, which is no rule of ours"),
-        (key("true", f"Metadata: {{ guard: {{ Reasons: {{ {RULE}: x }} }} }},"), f"root: Key: has a reason for {RULE}, which it does not suppress"),
+        (
+            key("true", suppressed("keys of a test are gone before they could turn")),
+            f"root: Key: suppresses {RULE} needlessly",
+        ),
+        (
+            key("true", "Metadata: { guard: { SuppressedRules: [GONE] } },"),
+            "root: Key: suppresses GONE, which is no rule of ours",
+        ),
+        (
+            key("true", f"Metadata: {{ guard: {{ Reasons: {{ {RULE}: x }} }} }},"),
+            f"root: Key: has a reason for {RULE}, which it does not suppress",
+        ),
     ],
 )
-def test_templates_against_rules(write: Write, infra: Path, rules: Path, tmp_path: Path, template: str, finding: str | None) -> None:
+def test_templates_against_rules(
+    write: Write, infra: Path, rules: Path, tmp_path: Path, template: str, finding: str | None
+) -> None:
     found = guard.check(write(template), infra, BINARY, tmp_path / "views").findings
     if finding is None:
         assert found == []
@@ -79,7 +92,12 @@ def test_rules_that_can_not_be_read_break_the_check(write: Write, infra: Path, r
 
 
 def test_lint_finds_and_asks_for_reasons(write: Write) -> None:
-    assert any("E3002" in finding for finding in lint.check(write("Resources: { K: { Type: AWS::KMS::Key, Properties: { Nothing: 1 } } }")).findings)
+    assert any(
+        "E3002" in finding
+        for finding in lint.check(
+            write("Resources: { K: { Type: AWS::KMS::Key, Properties: { Nothing: 1 } } }")
+        ).findings
+    )
     ignored = "Metadata: { cfn-lint: { config: { ignore_checks: [W2001] } } }\nParameters: { P: { Type: String } }\n"
     found = lint.check(write(ignored + "Resources: { T: { Type: AWS::SNS::Topic } }")).findings
     assert found == ["root: template: ignores W2001 without a reason in Metadata, cfn-lint, Reasons"]
@@ -114,7 +132,11 @@ EXCEPTION = '- { check: CKV_1, resources: ["root: Logs"], reason: a log of a log
         ("[]", [("CKV_1", "Logs")], ["root: Logs: CKV_1: name"]),
         (EXCEPTION, [("CKV_1", "Logs"), ("CKV_1", "Other")], ["root: Other: CKV_1: name"]),
         (EXCEPTION, [], ["infra/checkov.yaml: CKV_1 has no failure at root: Logs: take it out"]),
-        (EXCEPTION.replace("a log of a log bucket has no end", "why"), [("CKV_1", "Logs")], ["infra/checkov.yaml: CKV_1 has no reason"]),
+        (
+            EXCEPTION.replace("a log of a log bucket has no end", "why"),
+            [("CKV_1", "Logs")],
+            ["infra/checkov.yaml: CKV_1 has no reason"],
+        ),
     ],
 )
 def test_scan(write: Write, infra: Path, tmp_path: Path, exceptions: str, failed: list, findings: list[str]) -> None:

@@ -61,6 +61,16 @@ const ZEROS: [char; 38] = [
 /// over: one in some thousands of random ones holds digits that look like a card number.
 #[must_use]
 pub fn holds_card_number(text: &str) -> bool {
+    // Most texts have not as many digits in all.
+    if text
+        .chars()
+        .filter_map(digit)
+        .take(card::DIGITS_MIN)
+        .count()
+        < card::DIGITS_MIN
+    {
+        return false;
+    }
     let mut digits = Digits::default();
     let mut rest = text;
     let mut inside_hex = false;
@@ -125,6 +135,9 @@ impl Digits {
 }
 
 fn digit(c: char) -> Option<u8> {
+    if c.is_ascii() {
+        return c.to_digit(10).and_then(|value| u8::try_from(value).ok());
+    }
     ZEROS.iter().find_map(|&zero| {
         let value = u32::from(c).checked_sub(u32::from(zero))?;
         u8::try_from(value).ok().filter(|&value| value <= 9)

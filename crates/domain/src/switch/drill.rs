@@ -65,13 +65,12 @@ impl Case<'_> {
             Phase::Validating | Phase::Paused => self.state.candidate(),
             _ => self.state.active.other(),
         };
-        let found = match wanted {
-            Some(name) => self.guard(name),
-            None => {
-                let guards = self.seen.guards_of(candidate);
-                let unproved = |guard: &&GuardReading| !self.state.proved.contains(&guard.name);
-                guards.iter().find(unproved).or_else(|| guards.first())
-            }
+        let found = if let Some(name) = wanted {
+            self.guard(name)
+        } else {
+            let guards = self.seen.guards_of(candidate);
+            let unproved = |guard: &&GuardReading| !self.state.proved.contains(&guard.name);
+            guards.iter().find(unproved).or_else(|| guards.first())
         };
         let Some(guard) = found else {
             return Err(match wanted {

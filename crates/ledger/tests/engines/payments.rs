@@ -4,10 +4,11 @@ use cutover_domain::payment::settle::Posting;
 use cutover_domain::payment::{Color, Receipt, Scope, Timestamp};
 use cutover_ports::payment::{Found, Ledger as _};
 
-use crate::world::{BUDGET, Kind, World, claim, hash, post, recorded};
+use crate::world::{BUDGET, Kind, World, claim, hash, ledger_of, post, recorded};
 
 on_both_engines!(
     a_row_is_written_once_and_is_enough_to_answer_again,
+    a_connection_made_beforehand_is_the_one_that_posts,
     attempts_at_the_same_time_write_one_row,
     a_payment_is_found_by_its_transaction_id_in_its_scope_only,
     keys_are_compared_byte_by_byte,
@@ -47,6 +48,34 @@ async fn a_row_is_written_once_and_is_enough_to_answer_again(kind: Kind) {
         "1\tÜnal 🙂"
     );
     assert_eq!(ledger.connections_opened(), 1);
+}
+
+async fn a_connection_made_beforehand_is_the_one_that_posts(kind: Kind) {
+    let world = World::new(kind);
+    let ledger = world.ledger();
+    ledger.connect(BUDGET).await;
+    ledger.connect(BUDGET).await;
+    assert_eq!(ledger.connections_opened(), 1);
+    let claim = claim("k", "t");
+    assert_eq!(
+        post(&ledger, &claim, Color::Blue).await,
+        recorded(&claim, Color::Blue)
+    );
+    assert_eq!(ledger.connections_opened(), 1);
+    assert_eq!(ledger.secrets().reads.get(), 1);
+
+    // A login that is refused beforehand: the secret is read again for the post, which says what is wrong with it.
+    let wrong = ledger_of(world.secret(world.port(), "hunter2"), None);
+    wrong.connect(BUDGET).await;
+    let right = world.secret(world.port(), "first");
+    let texts = &wrong.secrets().texts;
+    texts.borrow_mut().insert("db".to_owned(), right);
+    assert_eq!(
+        post(&wrong, &claim, Color::Blue).await,
+        recorded(&claim, Color::Blue)
+    );
+    assert_eq!(wrong.connections_opened(), 1);
+    assert_eq!(wrong.secrets().reads.get(), 2);
 }
 
 async fn attempts_at_the_same_time_write_one_row(kind: Kind) {
