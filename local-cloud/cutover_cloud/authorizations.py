@@ -74,7 +74,8 @@ def _matching(role: str, context: EvalContext, policies: Statements) -> list[tup
 def note(role: str, context: EvalContext, policies: Statements, allowed: bool) -> None:
     """Write one decision down."""
     record = _records.setdefault(role, Record())
-    record.granted = _grants(role, policies)
+    # A role that loses its policies while its stack is deleted had them all the same.
+    record.granted = _grants(role, policies) or record.granted
     if allowed:
         record.used.update(_matching(role, context, policies))
     elif len(record.denied) < DENIALS_MAX or (context.action, context.resource_arn) in record.denied:

@@ -82,11 +82,14 @@ async fn nothing_is_denied_and_every_permission_is_needed_or_explained() {
     migrations(&world).await;
     validation(&world).await;
     rotations(&world).await;
+    // Before the deletion: an invocation that outlives its function's role is denied then, and nobody minds. What the
+    // deletion itself is denied makes it fail.
+    let denied = world.authorizations().await["denied"].take();
     world.lab.delete_stack().await.unwrap();
 
     let told = world.authorizations().await;
     world.lab.stop().await;
-    assert_eq!(told["denied"], json!([]), "denied calls");
+    assert_eq!(denied, json!([]), "denied calls");
     let (unused, unneeded) = (unused(&told), unneeded());
     let unexplained: Vec<_> = unused.difference(&unneeded).collect();
     assert!(

@@ -33,6 +33,21 @@ COMBINATIONS: dict[tuple[str, str], dict[str, str]] = {
     ("ec2", "aurora-mysql"): DNS | {"EnableReplication": "false", "EnableCdn": "true"},
     ("ec2", "aurora-postgresql"): LISTENER,
 }
+# Statements that a policy has in some of the combinations only. What is in each of them, tests/tests/least_privilege.rs proves.
+CONDITIONAL = {
+    *("NewRules", "Rules", "RuleTags", "LoadBalancer", "Targets"),
+    *("Records", "RecordsRead", "Changes"),
+    *("Replication", "ReplicatedTables"),
+}
+# Of those, what no call here needs, and why it stays.
+UNNEEDED = {
+    ("environment-switcher", "Rules", "elasticloadbalancing:ModifyRule"): "each step of a migration calls it, on what DeleteRule "
+    "is called on here; tests/tests/routers.rs makes such steps",
+    ("environment-switcher", "RuleTags", "elasticloadbalancing:AddTags"): "AWS asks for it when CreateRule brings tags; the "
+    "local cloud does not",
+    ("environment-switcher", "LoadBalancer", "elasticloadbalancing:DescribeTags"): "only a rule that was there before is asked "
+    "whose it is",
+}
 IDS = ["-".join(combination) for combination in COMBINATIONS]
 
 
@@ -47,6 +62,8 @@ class Seen:
     # As read back from each router.
     weights: dict[str, dict[str, int]]
     denied: list[dict[str, Any]]
+    # Permissions that no call needed, by function, statement and action.
+    unused: set[tuple[str, str, str]] = field(default_factory=set)
     left: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -64,13 +81,21 @@ def present(account: Account) -> stack.Stack:
     return found
 
 
-def status_of_switch(account: Account, outputs: dict[str, str]) -> dict[str, Any]:
-    """What the switch says of itself, after it read its routers."""
-    answer = account.client("lambda").invoke(
-        FunctionName=outputs["EnvironmentSwitcherFunctionName"], Payload=json.dumps({"action": "status"})
-    )
+def invoke(account: Account, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A function's answer."""
+    answer = account.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
     found: dict[str, Any] = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, found
     return found
+
+
+def every_check(account: Account, outputs: dict[str, str]) -> dict[str, Any]:
+    """All checks of what the switch would have validated. Databases and targets are not there: some can't pass."""
+    function = account.client("lambda").get_function_configuration(FunctionName=outputs["EnvironmentSwitcherFunctionName"])
+    properties = json.loads(function["Environment"]["Variables"]["VALIDATOR_PROPERTIES"])
+    properties.pop("Checks", None)
+    event = {"action": "validate", "properties": properties | {"Mode": "report"}}
+    return invoke(account, outputs["PreMigrationValidatorFunctionName"], event)
 
 
 def routers(present_stack: stack.Stack) -> list[str]:
@@ -89,12 +114,21 @@ def run(settings: Settings) -> Seen:
         blue = present(account)
         up.deploy(as_color(settings, "green", "g-1", **settings.overrides), TARGET, screen)
         green = present(account)
-        status = status_of_switch(account, green.outputs)
+        switch = green.outputs["EnvironmentSwitcherFunctionName"]
+        status = invoke(account, switch, {"action": "status"})
+        plan = {"action": "plan", "to": "green", "strategy": {"type": "all-at-once"}, "bakeSeconds": 60}
+        assert "timeline" in json.dumps(invoke(account, switch, plan))
+        every_check(account, green.outputs)
         found = down.blockers.find(account, green.id)
-        seen = Seen(blue, green, found.kinds, cloud.recorded(settings), status["verifiedWeights"], [])
+        # Before the deletion: an invocation that outlives its function's role is denied then, and nobody minds. What the
+        # deletion itself is denied makes it fail.
+        denied = control(settings, "authorizations")["denied"]
+        seen = Seen(blue, green, found.kinds, cloud.recorded(settings), status["verifiedWeights"], denied)
         down.take_away(account, screen, green, found)
         down.remains(account, screen, NAME, bucket.name_of(NAME, account.id))
-        seen.denied = control(settings, "authorizations")["denied"]
+        for entry in control(settings, "authorizations")["unused"]:
+            function = entry["role"].removeprefix("role-").removesuffix(f"-{NAME}")
+            seen.unused.add((function, entry["statement"], entry["action"]))
         seen.left = leftovers.find(account, NAME)
         return seen
     except Exception as error:
@@ -153,6 +187,8 @@ def test_it_is_created_gets_green_and_is_deleted(
     assert ("AWS::CloudFront::Distribution" in seen.kinds) == (seen.green.parameters["EnableCdn"] == "true")
 
     assert seen.denied == []
+    unneeded = {entry for entry in seen.unused if entry[1] in CONDITIONAL}
+    assert unneeded <= set(UNNEEDED), unneeded - set(UNNEEDED)
     assert {kind for kind, _, _ in seen.left} <= {"key"}, seen.left
     assert all("deleted on" in note for _, _, note in seen.left)
     record_property("recorded", ", ".join(seen.recorded))
