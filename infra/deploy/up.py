@@ -186,6 +186,7 @@ def show_outputs(screen: Screen, present: stack.Stack | None) -> None:
     """What the stack says of itself."""
     if present and present.outputs:
         screen.heading("outputs")
-        screen.table(["name", "value"], sorted(present.outputs.items()))
+        # Never shortened: they are copied from here.
+        screen.pairs(sorted(present.outputs.items()))
     screen.line()
     screen.line(screen.paint("done", BOLD))
