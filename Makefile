@@ -155,13 +155,13 @@ bench: setup run/.bench-ready ## Payments beside Python, Node and the bare calls
 # What the deployment tool is given of this file's variables; it says itself what each takes.
 DEPLOY = PYTHONPATH=infra $(PYTHON) -m deploy --target-dir '$(CARGO_TARGET_DIR)'
 ENVIRONMENT = --env '$(ENV)' --color '$(COLOR)' --suffix '$(SUFFIX)' --release '$(RELEASE)' --region '$(REGION)' \
-  --set '$(SET)' --yes '$(YES)' --local '$(LOCAL)' --local-port '$(LOCAL_PORT)'
+  --role-arn '$(ROLE_ARN)' --set '$(SET)' --yes '$(YES)' --local '$(LOCAL)' --local-port '$(LOCAL_PORT)'
 
 package: setup ## Zip files for AWS, ARCH=x86_64|arm64|all (all): cargo-lambda and zig come from PyPI
 	@[ -x $(VENV)/bin/cargo-lambda ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r infra/requirements-package.txt
 	@$(DEPLOY) package --arch '$(ARCH)'
 
-deploy: setup ## Deploy ENV=dev|staging|prod COLOR=blue|green [SUFFIX= RELEASE= REGION= SET= YES=1], or here with LOCAL=1
+deploy: setup ## Deploy ENV=dev|staging|prod COLOR=blue|green [SUFFIX= RELEASE= REGION= ROLE_ARN= SET= YES=1], or here with LOCAL=1
 	@[ -z '$(LOCAL)' ] || cargo build --quiet --workspace --bins
 	@$(DEPLOY) deploy $(ENVIRONMENT)
 

@@ -15,7 +15,7 @@ from deploy.screen import RED, Screen
 
 # As of sysexits.h and argparse: what was given is wrong, or it could not be done.
 WRONG_ARGUMENT, FAILED = 2, 1
-OPTIONS = ("env", "color", "suffix", "release", "region", "set", "yes", "local", "local-port")
+OPTIONS = ("env", "color", "suffix", "release", "region", "role-arn", "set", "yes", "local", "local-port")
 
 
 def _parser() -> argparse.ArgumentParser:

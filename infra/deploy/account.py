@@ -50,6 +50,11 @@ class Account:
         """Whether it is the local cloud."""
         return self.endpoint is not None
 
+    @property
+    def told(self) -> str:
+        """Who calls, for the screen."""
+        return f"the local cloud at {self.endpoint}" if self.endpoint else self.caller
+
     def object_url(self, bucket: str, key: str) -> str:
         """Where CloudFormation reads a template."""
         if self.endpoint:

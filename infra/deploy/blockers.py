@@ -17,7 +17,7 @@ from deploy.stack import resources
 STOP_SECONDS_MAX = 900.0
 POINTS_SECONDS_MAX = 600.0
 LOOK_SECONDS, LOOK_SECONDS_LOCAL = 5.0, 0.2
-GONE = ("DBClusterNotFoundFault", "LoadBalancerNotFound", "ResourceNotFoundFault", "ResourceNotFoundException", "AccessDeniedException")
+GONE = ("DBClusterNotFoundFault", "LoadBalancerNotFound", "ResourceNotFoundFault", "ResourceNotFoundException")
 
 
 @dataclass

@@ -42,14 +42,20 @@ def _owner(account: Account) -> dict[str, str]:
 
 
 def ensure(account: Account, bucket: str) -> None:
-    """Make it if it is not there, and have it closed in any case. Raises Refusal."""
+    """Make it if it is not there, closed from the beginning. A deploying role need not be able to. Raises Refusal."""
     client = account.client("s3")
-    if not exists(account, bucket):
+    if exists(account, bucket):
+        return
+    try:
         place = {} if account.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
-        try:
-            client.create_bucket(Bucket=bucket, ObjectOwnership="BucketOwnerEnforced", **place)
-        except ClientError as error:
-            raise Refusal(f"the code bucket {bucket} can't be made: {said(error)}") from error
+        client.create_bucket(Bucket=bucket, ObjectOwnership="BucketOwnerEnforced", **place)
+        _close(account, bucket)
+    except ClientError as error:
+        raise Refusal(f"the code bucket {bucket} can't be made: {said(error)}") from error
+
+
+def _close(account: Account, bucket: str) -> None:
+    client = account.client("s3")
     client.put_public_access_block(
         Bucket=bucket,
         PublicAccessBlockConfiguration={

@@ -56,12 +56,19 @@ class ChangeSet:
     def summary(self) -> str:
         """How many of each."""
         counted = Counter(change.word for change in self.changes)
-        parts = [f"{counted[word]} {'' if word.startswith('may') else 'to '}{word}" for word in ("add", "change", "may replace", REPLACE, REMOVE) if counted[word]]
+        words = {"add": "to add", "change": "to change", "may replace": "may be replaced", REPLACE: "to REPLACE", REMOVE: "to REMOVE"}
+        parts = [f"{counted[word]} {told}" for word, told in words.items() if counted[word]]
         return ", ".join(parts) or "nothing to do"
 
 
 def create(
-    account: Account, name: str, stack: Stack | None, url: str, wanted: dict[str, str], label: str
+    account: Account,
+    name: str,
+    stack: Stack | None,
+    url: str,
+    wanted: dict[str, str],
+    label: str,
+    role_arn: str = "",
 ) -> ChangeSet:
     """Have CloudFormation compare; what it refuses is said in its own words. Raises Refusal."""
     creates = stack is None or not stack.is_there
@@ -74,6 +81,7 @@ def create(
             TemplateURL=url,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(wanted.items())],
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            **({"RoleARN": role_arn} if role_arn else {}),
         )
     except ClientError as error:
         if code(error) != "ValidationError":

@@ -50,7 +50,7 @@ def introduce(
     """What is deleted, and what is emptied or switched off first."""
     screen.heading(f"destroy {name}")
     rows = [
-        ("account", f"{account.id}  ({'the local cloud at ' + str(account.endpoint) if account.is_local else account.caller})"),
+        ("account", f"{account.id}  ({account.told})"),
         ("region", account.region),
         ("stack", present.status.lower().replace("_", " ") if present else "there is none"),
     ]

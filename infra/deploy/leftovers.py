@@ -103,7 +103,8 @@ def _keys(account: Account, name: str) -> Iterator[tuple[str, str, str]]:
                 continue
             if name in found.get("Description", ""):
                 when = found.get("DeletionDate")
-                yield "key", found["KeyId"], f"deleted on {when:%Y-%m-%d} (CloudFormation has keys wait)" if when else found["KeyState"]
+                note = f"deleted on {when:%Y-%m-%d} (CloudFormation has keys wait)" if when else found["KeyState"]
+                yield "key", found["KeyId"], note
 
 
 def _network(account: Account, name: str) -> Iterator[tuple[str, str, str]]:

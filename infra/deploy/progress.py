@@ -19,13 +19,13 @@ LINE_SECONDS = 10.0
 # A word in a reason -> what it means and what to do.
 HINTS = (
     ("already exists", "something of that name is there, from another stack or by hand: another SUFFIX, or delete it"),
-    ("AccessDenied", "the caller's role may not do this: docs/deployment.md lists what a deploying role needs"),
-    ("is not authorized to perform", "the caller's role may not do this: docs/deployment.md lists what it needs"),
+    ("AccessDenied", "the deploying role may not do this: infra/iam/deploy-role.yaml is one that may"),
+    ("is not authorized to perform", "the deploying role may not do this: infra/iam/deploy-role.yaml is one that may"),
     ("LimitExceeded", "a quota of the account is used up: ask for more in Service Quotas"),
     ("quota", "a quota of the account is used up: ask for more in Service Quotas"),
     ("ReservedConcurrentExecutions", "the account's concurrency limit is too small: SET=SwitcherConcurrency=0 keeps none free"),
     ("service-linked role", "wait a minute and deploy again: AWS has just made the role"),
-    ("InsufficientDBInstanceCapacity", "the class is not to be had in these zones now: another DatabaseInstanceClass"),
+    ("InsufficientDBInstanceCapacity", "the class is not to be had in these zones now: another class"),
     ("did not receive a response", "the function of a custom resource did not answer: its log group says why"),
     ("not passing", "a validation failed: the report that the reason names has every check"),
 )

@@ -15,6 +15,7 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 COLORS = ("blue", "green")
 ARCHITECTURES = ("x86_64", "arm64")
 SUFFIX = re.compile(r"[a-z0-9]{8}")
+ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}")
 RELEASE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,254}")
 LOCAL_SUFFIX = "local001"
@@ -32,6 +33,8 @@ class Settings:
     color: str | None = None
     release: str = ""
     region: str | None = None
+    # The role that CloudFormation works with; the caller's own rights where it is empty.
+    role_arn: str = ""
     overrides: dict[str, str] = field(default_factory=dict)
     yes: bool = False
     local: bool = False
@@ -122,7 +125,11 @@ def read(given: dict[str, str], *, needs_color: bool, project: Path = PROJECT) -
     suffix = given.get("suffix", "")
     if suffix and not SUFFIX.fullmatch(suffix):
         raise WrongArgument(f"SUFFIX is '{suffix}': it takes eight of a-z 0-9, as in ab12cd34")
+    role_arn = given.get("role_arn", "")
+    if role_arn and not ROLE_ARN.fullmatch(role_arn):
+        raise WrongArgument(f"ROLE_ARN is '{role_arn}': it takes arn:aws:iam::<account>:role/<name>")
     return Settings(
+        role_arn=role_arn,
         environment=environment,
         suffix=suffix or (LOCAL_SUFFIX if local else ""),
         color=color,

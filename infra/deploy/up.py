@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -38,7 +39,7 @@ def deploy(settings: Settings, target: Path, screen: Screen) -> None:
     compare(screen, templates, deployed, wanted, held)
     code_bucket.ensure(account, bucket)
     url = upload(account, bucket, templates, screen)
-    change_set = changes.create(account, name, present, url, wanted, f"deploy-{settings.color}")
+    change_set = changes.create(account, name, present, url, wanted, f"deploy-{settings.color}", settings.role_arn)
     if not change_set.changes:
         screen.heading("nothing to change: the stack is as it should be")
         show_outputs(screen, present)
@@ -87,10 +88,11 @@ def introduce(
     screen.heading(f"deploy {settings.color} to {name}")
     screen.pairs(
         [
-            ("account", f"{account.id}  ({'the local cloud at ' + str(account.endpoint) if account.is_local else account.caller})"),
+            ("account", f"{account.id}  ({account.told})"),
             ("region", account.region),
             ("stack", f"{name}  ({present.status.lower().replace('_', ' ') if present else 'to be created'})"),
             ("release", settings.release),
+            *([("role", settings.role_arn)] if settings.role_arn else []),
             ("code bucket", bucket),
             ("templates", templates.prefix),
         ]
@@ -131,9 +133,8 @@ def compare(
 
 def upload(account: Account, bucket: str, templates: Templates, screen: Screen) -> str:
     """Bring the templates; the root's URL."""
-    sent = code_bucket.put_missing(
-        account, bucket, {f"{templates.prefix}/{path}": (lambda body=body: body) for path, body in templates.files.items()}, screen
-    )
+    objects = {f"{templates.prefix}/{path}": partial(bytes, body) for path, body in templates.files.items()}
+    sent = code_bucket.put_missing(account, bucket, objects, screen)
     screen.heading(f"uploaded {sent} of {len(templates.files)} templates")
     return account.object_url(bucket, f"{templates.prefix}/template.yaml")
 
@@ -185,6 +186,7 @@ def show_outputs(screen: Screen, present: stack.Stack | None) -> None:
     """What the stack says of itself."""
     if present and present.outputs:
         screen.heading("outputs")
-        screen.table(["name", "value"], sorted(present.outputs.items()))
+        # Never shortened: they are copied from here.
+        screen.pairs(sorted(present.outputs.items()))
     screen.line()
     screen.line(screen.paint("done", BOLD))

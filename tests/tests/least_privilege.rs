@@ -31,8 +31,8 @@ struct World {
 }
 
 impl World {
-    async fn command(&self, command: Value) -> Value {
-        let answer = self.lab.command(&command).await.unwrap();
+    async fn command(&self, command: &Value) -> Value {
+        let answer = self.lab.command(command).await.unwrap();
         assert!(answer.get("error").is_none(), "{command}: {answer}");
         answer
     }
@@ -40,7 +40,7 @@ impl World {
     async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         let began = Instant::now();
         loop {
-            let status = self.command(json!({"action": "status"})).await;
+            let status = self.command(&json!({"action": "status"})).await;
             if is_so(&status) {
                 return;
             }
@@ -149,30 +149,30 @@ async fn payments(world: &World) {
 
 /// Everything that an operator orders: a drill, a plan, a migration that is taken back, and one that is completed.
 async fn migrations(world: &World) {
-    world.command(json!({"action": "drill"})).await;
+    world.command(&json!({"action": "drill"})).await;
     world
         .until("the drill is over", |s| s["drill"]["restored"] == true)
         .await;
     let slow = json!({"type": "canary", "percent": 20, "bakeSeconds": 60});
     let start = |action: &str, id: &str, strategy: &Value| json!({"action": action, "to": "green", "migrationId": id, "strategy": strategy, "bakeSeconds": 2, "maxSeconds": 300});
-    world.command(start("plan", "m-1", &slow)).await;
-    world.command(start("start", "m-1", &slow)).await;
+    world.command(&start("plan", "m-1", &slow)).await;
+    world.command(&start("start", "m-1", &slow)).await;
     world
         .until("green takes a fifth", |s| s["weights"]["green"] == 20)
         .await;
     for action in ["pause", "resume", "rollback"] {
-        world.command(json!({"action": action})).await;
+        world.command(&json!({"action": action})).await;
     }
     world
         .until("blue has it back", |s| s["phase"] == "rolled_back")
         .await;
     world
-        .command(start("start", "m-2", &json!({"type": "all-at-once"})))
+        .command(&start("start", "m-2", &json!({"type": "all-at-once"})))
         .await;
     world
         .until("green has taken over", |s| s["phase"] == "completed")
         .await;
-    world.command(json!({"action": "history"})).await;
+    world.command(&json!({"action": "history"})).await;
 }
 
 /// Every check, of whatever the stack has.
@@ -257,8 +257,7 @@ async fn rotations(world: &World) {
 type Permission = (String, String, String);
 
 fn entries<'a>(told: &'a Value, what: &str) -> impl Iterator<Item = &'a Value> {
-    let found: Vec<&Value> = told[what].as_array().unwrap().iter().collect();
-    found.into_iter()
+    told[what].as_array().unwrap().iter()
 }
 
 fn used(told: &Value) -> usize {

@@ -29,6 +29,7 @@ def test_a_name_is_made_of_environment_and_suffix() -> None:
         ({"local_port": "70000"}, "LOCAL_PORT is '70000': it takes 1 to 65535"),
         ({"local_port": "x"}, "LOCAL_PORT is 'x'"),
         ({"release": "a b"}, "RELEASE is 'a b': it takes 1 to 64 of"),
+        ({"role_arn": "deployer"}, "ROLE_ARN is 'deployer': it takes arn:aws:iam::<account>:role/<name>"),
         ({"set": "Name"}, "SET has 'Name': it takes Name=value"),
     ],
 )
